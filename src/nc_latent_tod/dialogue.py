@@ -1,0 +1,24 @@
+"""Unlabelled dialogues. There is no place for an annotation here, so gold labels cannot leak into labelling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One user utterance with what the system said before and after it."""
+
+    dialogue_id: str
+    turn_id: int  # from 0
+    last_system_utterance: str  # "" at turn 0, unless the system spoke first
+    user_utterance: str
+    system_response: str  # "" where the dialogue ends with the user
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """Turns of one conversation, in order; `turns[i].turn_id == i`."""
+
+    dialogue_id: str
+    turns: tuple[Turn, ...]

@@ -1,0 +1,77 @@
+"""Everything this package raises on purpose. A class exists where a caller acts differently on it.
+
+NcLatentTodError
+├── PermanentError            the same input can never work: a worker dead-letters the job at once
+│   ├── ConfigError           a job file, schema file or option is wrong
+│   ├── CorpusError           dialogues cannot be read, or a split does not exist
+│   ├── ModelError            a model is missing, gated, or does not fit this machine
+│   └── DamagedError          stored labels or manifest entries are missing, duplicate or damaged
+├── RetryableError            may work next time: a worker gives the job back
+│   ├── LeaseLostError        another worker holds the job now: stop, write nothing
+│   └── InterruptedJobError   a signal asked the job to stop after the turns in hand
+├── TurnError                 one turn cannot be labelled: a label with this reason, the job goes on
+└── ParseError                a model's text is not in the label language: one candidate less
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NcLatentTodError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class PermanentError(NcLatentTodError):
+    """The same input can never work."""
+
+
+class ConfigError(PermanentError):
+    """A job file, schema file or option is wrong."""
+
+
+class CorpusError(PermanentError):
+    """Dialogues cannot be read, or a split does not exist."""
+
+
+class ModelError(PermanentError):
+    """A model is missing, gated, or does not fit this machine."""
+
+
+class DamagedError(PermanentError):
+    """Stored labels or manifest entries are missing, duplicate or damaged."""
+
+
+class RetryableError(NcLatentTodError):
+    """May work next time."""
+
+
+class LeaseLostError(RetryableError):
+    """Another worker holds the job now."""
+
+
+class InterruptedJobError(RetryableError):
+    """A signal asked the job to stop; what is finished is checkpointed."""
+
+
+class TurnError(NcLatentTodError):
+    """One turn cannot be labelled. `reason` is a short code, such as `utterance_too_long`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ParseError(NcLatentTodError):
+    """A text is not in the label language. `reason` is a short code, such as `unknown_slot`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the valid name nearest to `name`, or an empty string."""
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,35 @@
+"""Manifests: which runs of a group have finished, and where their labels are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestEntry:
+    """One finished job. The first five fields are those of the paper's code release."""
+
+    group_id: str
+    run_id: str
+    num_logs: int  # labelled turns
+    labelled_dataset_path_or_name: str
+    labelled_dataset_split_name: str
+    labels_url: str = ""
+    sha256: str = ""  # of the label file
+    num_dialogues: int = 0
+    num_failures: int = 0  # turns with at least one failed task
+    config_fingerprint: str = ""
+    code_version: str = ""
+    finished_at: str = ""  # ISO 8601, UTC
+    seed_run_ids: tuple[str, ...] = field(default=())  # runs whose labels seeded the example pool, in order
+
+
+class Manifest(Protocol):
+    """Entries by group. Failures raise; an unreadable manifest never looks like an empty group."""
+
+    def add(self, entry: ManifestEntry) -> bool:
+        """Add an entry; False where (group_id, run_id) is already there: the first writer wins."""
+
+    def entries(self, group_id: str) -> list[ManifestEntry]:
+        """Entries of a group ordered by run_id; [] for an unknown group. Raises `DamagedError` on an unreadable one."""

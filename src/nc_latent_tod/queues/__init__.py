@@ -1,0 +1,38 @@
+"""Queues of jobs. Delivery is at least once; the manifest makes the effect exactly once."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Delivery(Protocol):
+    """One job in the hands of one worker, until it is acknowledged, given back or its lease runs out.
+
+    Every method raises `LeaseLostError` once another worker holds the job.
+    """
+
+    job: dict[str, Any]  # decoded job file
+    attempt: int  # from 1
+    delivery_id: str
+
+    def ack(self) -> None:
+        """Mark the job done."""
+
+    def nack(self, error: str, *, dead: bool = False) -> None:
+        """Give the job back with the reason, or put it with the dead letters (also after too many attempts)."""
+
+    def release(self) -> None:
+        """Give the job back without counting the attempt: the worker is asked to stop."""
+
+    def extend(self, seconds: float) -> None:
+        """Hold the job for `seconds` from now."""
+
+
+class Queue(Protocol):
+    """Where jobs wait."""
+
+    def put(self, job: dict[str, Any]) -> bool:
+        """Add a job; False where an equal one is waiting, in flight or done already."""
+
+    def receive(self, wait_s: float) -> Delivery | None:
+        """Take a job, waiting up to `wait_s` seconds; None where there is none."""
