@@ -1,0 +1,86 @@
+"""Candidates merged by meaning and ranked, directly or through the noisy channel (King & Flanigan 2024, section 4.3).
+
+For a label y of observed text x in context z, with log-probabilities in nats summed over tokens:
+
+    direct              log p(y|x,z)
+    noisy_channel_cond  log p(x|y,z)
+    noisy_channel_joint log p(y|z) + log p(x|y,z)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from nc_latent_tod.errors import ParseError
+from nc_latent_tod.labels import Candidate
+
+Ranking = Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"]
+
+_TERMS: Mapping[str, tuple[str, ...]] = {
+    "greedy": ("direct",),
+    "direct": ("direct",),
+    "noisy_channel_cond": ("channel",),
+    "noisy_channel_joint": ("prior", "channel"),
+}
+
+
+def uses_channel(ranking: Ranking) -> bool:
+    """Whether candidates must be scored under the channel prompt."""
+    return "channel" in _TERMS[ranking]
+
+
+def merge(candidates: Iterable[Candidate], canonical: Callable[[str], str]) -> list[Candidate]:
+    """Merge candidates of equal canonical text; those that do not parse stay, with `error` set.
+
+    The direct log-probability of a merged candidate is that of its distinct texts together, in nats: a lower bound of
+    log p(y|x,z), since texts that were not seen are left out.
+    """
+    groups: dict[tuple[bool, str], list[Candidate]] = {}
+    errors: dict[tuple[bool, str], str | None] = {}
+    for candidate in candidates:
+        text, error = candidate.text, None
+        if not candidate.finished:
+            error = "unfinished"
+        else:
+            try:
+                text = canonical(candidate.text)
+            except ParseError as parse_error:
+                error = parse_error.reason
+        groups.setdefault((error is None, text), []).append(candidate)
+        errors[error is None, text] = error
+    return [_merged(text, group, errors[parsed, text]) for (parsed, text), group in groups.items()]
+
+
+def _merged(text: str, group: Sequence[Candidate], error: str | None) -> Candidate:
+    by_text = {c.text: c.logprobs["direct"] for c in group if "direct" in c.logprobs}
+    logprobs = {"direct": _log_sum_exp(by_text.values())} if by_text else {}
+    return replace(group[0], text=text, logprobs=logprobs, count=sum(c.count for c in group), error=error)
+
+
+def rank(candidates: Iterable[Candidate], ranking: Ranking) -> tuple[Candidate, ...]:
+    """Score and order candidates, best first; equal scores by count, then text. Unparsable ones come last, unscored."""
+    scored = [replace(c, score=None if c.error else score(c, ranking)) for c in candidates]
+    return tuple(sorted(scored, key=lambda c: (c.score is None, -(c.score or 0.0), -c.count, c.text)))
+
+
+def score(candidate: Candidate, ranking: Ranking) -> float:
+    """What `ranking` compares, in nats. Raises `KeyError` where a term was not computed."""
+    return sum(candidate.logprobs[term] for term in _TERMS[ranking])
+
+
+def posterior(candidates: Sequence[Candidate]) -> list[float]:
+    """Share of each candidate by the softmax of the scores over distinct parses; 0.0 for unparsable ones."""
+    scores = [c.score for c in candidates if c.score is not None]
+    if not scores:
+        return [0.0] * len(candidates)
+    total = _log_sum_exp(scores)
+    return [0.0 if c.score is None else math.exp(c.score - total) for c in candidates]
+
+
+def _log_sum_exp(values: Iterable[float]) -> float:
+    values = list(values)
+    top = max(values)
+    return top + math.log(sum(math.exp(value - top) for value in values))
