@@ -1,0 +1,245 @@
+"""The sections of a job file: every option with its type, its default, and what it contradicts.
+
+Left-out keys take the values of `job_0.json`, the job that starts from nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$"
+"""Group and run ids are parts of file names, URLs and dataset names."""
+
+
+class Section(BaseModel):
+    """A part of a job file: strict types, no unknown keys, frozen."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False,
+                              use_attribute_docstrings=True, protected_namespaces=())
+
+
+class DataSection(Section):
+    """Which dialogues to label."""
+
+    eval_set_path_or_name: str = Field(min_length=1)
+    """A folder, a file or a dataset on the Hub; `packaged:NAME` for what comes with the package."""
+    eval_set_split_name: str = Field(min_length=1)
+    """A split, or a part of one: `train_50_100` is the dialogues 50 to 99 of `train`."""
+    format: str = "auto"
+    """The layout of the dialogues; `auto` looks at the files."""
+    schema_path: str | None = None
+    """A schema-guided `schema.json`; `packaged:schema` for the one that comes with the package."""
+    entities_path: str | None = None
+    """An entity table, for values that the schema leaves open."""
+
+
+class OutputSection(Section):
+    """Where labels are written."""
+
+    labels_url: str | None = None
+    """Folder or fsspec URL of label files and checkpoints; `outputs/<group_id>` where it is left out."""
+
+
+class ModelSection(Section):
+    """The language model of one task. Tasks with equal settings share one model."""
+
+    model_type: Literal["starcoder", "huggingface", "scripted"] = "starcoder"
+    model_name_or_path: str = Field("bigcode/starcoder", min_length=1)
+    """A model folder or Hub id; `packaged:NAME` for what comes with the package."""
+    stop_sequences: tuple[str, ...] = ("\n",)
+    """A completion ends before the first of these."""
+    batch_size: PositiveInt = 16
+    """Prompts a forward pass. Labels do not depend on it."""
+    use_past_key_value_cache: bool = True
+    attn_implementation: str | None = None
+    torch_dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    load_in_8bit: bool = False
+    load_in_4bit: bool = False
+    adapter: str | None = None
+    """A peft adapter on top of the model."""
+    device_map: str | None = None
+    """As in accelerate: `auto`, `cpu`, `cuda:0`."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.load_in_8bit and self.load_in_4bit:
+            raise ValueError("load_in_8bit and load_in_4bit are both true: choose one")
+        if "" in self.stop_sequences:
+            raise ValueError("stop_sequences holds an empty string, which would end every completion at once")
+        return self
+
+
+class RetrieverSection(Section):
+    """How in-context examples are found."""
+
+    type: Literal["mpnet", "sentence_transformer", "none"] = "mpnet"
+    use_retriever: bool = True
+    model_name_or_path: str = Field("sentence-transformers/all-mpnet-base-v2", min_length=1)
+    """The encoder: a folder or Hub id; `packaged:NAME` for what comes with the package."""
+    k_examples: NonNegativeInt = 8
+    """Examples a prompt."""
+    example_warmup: NonNegativeInt = 32
+    """No examples are shown until the pool holds this many."""
+    retrieval_input_format: str
+    use_normalizer: bool = True
+    """Map values to the schema's possible values before labels are compared or stored."""
+    minimum_distinct: NonNegativeInt = 4
+    """This many of the examples must differ in their slots; at most `k_examples`."""
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.use_retriever and self.type != "none" and self.k_examples > 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_k(cls, data: Any) -> Any:
+        """A left-out `minimum_distinct` never exceeds `k_examples`."""
+        default = cls.model_fields["minimum_distinct"].default
+        if isinstance(data, dict) and isinstance(k := data.get("k_examples"), int) and 0 <= k < default:
+            return {"minimum_distinct": k, **data}
+        return data
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.type == "none" and "use_retriever" in self.model_fields_set and self.use_retriever:
+            raise ValueError("use_retriever is true but type is 'none': set one of the two otherwise")
+        if self.k_examples < self.minimum_distinct:
+            raise ValueError(f"k_examples ({self.k_examples}) is less than minimum_distinct ({self.minimum_distinct}): "
+                             "raise the first or lower the second")
+        return self
+
+
+class SamplingSection(Section):
+    """How candidates are drawn."""
+
+    n: PositiveInt = 8
+    """Candidates a turn."""
+    best_of: PositiveInt | None = None
+    """Samples drawn, of which the `n` likeliest are kept; `n` where it is left out."""
+    top_p: float = Field(0.7, gt=0, le=1)
+    temperature: float = Field(1.0, ge=0)
+    max_new_tokens: PositiveInt = 96
+
+    @property
+    def draws(self) -> int:
+        """Samples a turn."""
+        return self.best_of or self.n
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.draws < self.n:
+            raise ValueError(f"best_of ({self.best_of}) is less than n ({self.n}): leave it out, or set it to n or more")
+        if self.temperature == 0 and self.draws > 1:
+            raise ValueError(f"temperature 0 draws the same candidate {self.draws} times: raise it, or set n to 1")
+        return self
+
+
+class GenerationSection(Section):
+    """How a turn is read: the prompt, the candidates and their ranking."""
+
+    prompt_mode: str
+    generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"]
+    noisy_channel_prompt_mode: str
+    preamble: Literal["full", "signatures", "none"] = "full"
+    """How much of the schema a prompt begins with."""
+    sampling_args: SamplingSection = SamplingSection()
+
+    @property
+    def is_noisy_channel(self) -> bool:
+        return self.generation_mode.startswith("noisy_channel")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _greedy_draws_once(cls, data: Any) -> Any:
+        """With `greedy`, a left-out `n` is 1."""
+        if isinstance(data, dict) and data.get("generation_mode") == "greedy":
+            sampling = data.get("sampling_args", {})
+            if isinstance(sampling, dict) and "n" not in sampling:
+                return {**data, "sampling_args": {**sampling, "n": 1}}
+        return data
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.generation_mode == "greedy" and self.sampling_args.draws > 1:
+            raise ValueError(f"generation_mode 'greedy' takes one candidate but sampling_args asks for "
+                             f"{self.sampling_args.draws}: set n and best_of to 1, or choose another mode")
+        return self
+
+
+class DstRetriever(RetrieverSection):
+    retrieval_input_format: Literal["context_system_user"] = "context_system_user"
+
+
+class DstGeneration(GenerationSection):
+    prompt_mode: Literal["causal_dst"] = "causal_dst"
+    generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"] = "noisy_channel_joint"
+    noisy_channel_prompt_mode: Literal["noisy_channel_dst"] = "noisy_channel_dst"
+
+
+class ActTagRetriever(RetrieverSection):
+    k_examples: NonNegativeInt = 6
+    retrieval_input_format: Literal["user_response"] = "user_response"
+
+
+class ActTagSampling(SamplingSection):
+    top_p: float = Field(0.8, gt=0, le=1)
+
+
+class ActTagGeneration(GenerationSection):
+    prompt_mode: Literal["non_causal_sys_act_resp_only"] = "non_causal_sys_act_resp_only"
+    generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"] = "noisy_channel_cond"
+    noisy_channel_prompt_mode: Literal["non_causal_sys_act_resp_only_noisy_channel"] = (
+        "non_causal_sys_act_resp_only_noisy_channel")
+    sampling_args: ActTagSampling = ActTagSampling()
+
+
+class TaskSection(Section):
+    """One task: its model, its examples and its candidates."""
+
+    module_type: str
+    model: ModelSection = ModelSection()
+    retriever: RetrieverSection
+    generation_cfg: GenerationSection
+    add_predictions_to_index: bool = True
+    """A job's own labels join the examples, after each wave of turns."""
+
+
+class DstSection(TaskSection):
+    """Dialogue state tracking: what the user wants."""
+
+    module_type: Literal["dst"] = "dst"
+    retriever: DstRetriever = DstRetriever()
+    generation_cfg: DstGeneration = DstGeneration()
+
+
+class ActTagSection(TaskSection):
+    """Act tagging: what the system did in its response."""
+
+    module_type: Literal["act_tag"] = "act_tag"
+    retriever: ActTagRetriever = ActTagRetriever()
+    generation_cfg: ActTagGeneration = ActTagGeneration()
+
+
+class ManifestSection(Section):
+    """Where finished runs are recorded, and whose labels seed the examples."""
+
+    type: Literal["local", "dynamo"]
+    manifest_path: str = Field(min_length=1)
+    """A folder (`local`) or the name of a table (`dynamo`)."""
+    group_id: str = Field(pattern=NAME_PATTERN)
+    """Runs of one group are published together."""
+    seed_retrievers_from_manifest: bool = False
+    """Begin with the labels of the group's finished runs as examples."""
+    write_to_manifest: bool = True
+    manifest_must_exist: bool = False
+    group_id_must_exist: bool = False
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        is_needed = self.manifest_must_exist or self.group_id_must_exist
+        if is_needed and not (self.write_to_manifest or self.seed_retrievers_from_manifest):
+            raise ValueError("manifest_must_exist or group_id_must_exist is true, but the manifest is neither written "
+                             "(write_to_manifest) nor read (seed_retrievers_from_manifest)")
+        return self
