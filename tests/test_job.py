@@ -178,7 +178,8 @@ def test_left_out_options_follow_those_that_are_given():
         ("run_id", "again", False), ("dst.retriever.minimum_distinct", 4, False), ("seed", 1, True),
         ("data.eval_set_split_name", "train_50_100", True), ("dst.model.load_in_8bit", True, True),
         ("act_tag.generation_cfg.sampling_args.top_p", 0.7, True), ("data_warmup", 0, True),
-        ("manifest.group_id", "g2", True), ("manifest.seed_retrievers_from_manifest", True, True), ("dst.add_predictions_to_index", False, True),
+        ("manifest.group_id", "g2", True),
+        ("manifest.seed_retrievers_from_manifest", True, True), ("dst.add_predictions_to_index", False, True),
     ],
 )
 def test_the_fingerprint_changes_with_what_can_change_a_label_and_with_nothing_else(path, value, changes_labels):

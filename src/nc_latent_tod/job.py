@@ -103,7 +103,7 @@ def unused_keys(job: Job) -> list[str]:
     for name, task in (("dst", job.dst), ("act_tag", job.act_tag)):
         sampling = task.generation_cfg.sampling_args
         if sampling.best_of == sampling.n:
-            notes.append(f"`{name}.generation_cfg.sampling_args.best_of` equals `n` ({sampling.n}): it changes nothing.")
+            notes.append(f"`{name}.generation_cfg.sampling_args.best_of` equals `n` ({sampling.n}), so it is unused.")
         if "use_past_key_value_cache" in task.model.model_fields_set:
             notes.append(f"`{name}.model.use_past_key_value_cache` has no effect: keys and values are always kept.")
     return notes

@@ -130,7 +130,7 @@ class SamplingSection(Section):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.draws < self.n:
-            raise ValueError(f"best_of ({self.best_of}) is less than n ({self.n}): leave it out, or set it to n or more")
+            raise ValueError(f"best_of ({self.best_of}) is less than n ({self.n}): drop it, or set it to n or more")
         if self.temperature == 0 and self.draws > 1:
             raise ValueError(f"temperature 0 draws the same candidate {self.draws} times: raise it, or set n to 1")
         return self
