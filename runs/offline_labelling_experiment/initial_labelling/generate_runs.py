@@ -34,7 +34,7 @@ def dependents(template: dict[str, Any], *, dialogues: int, partition_size: int 
         raise ConfigError(f"The template's split is {split!r}: name it like 'train_0_50', so that others can follow.")
     corpus, first = found[1], int(found[3])
     if dialogues <= first:
-        raise ConfigError(f"The template's split {split!r} covers all of {dialogues} dialogues: there is nothing to add.")
+        raise ConfigError(f"The template's split {split!r} covers {dialogues} dialogues: there is nothing to add.")
     for start in range(first, dialogues, partition_size):
         yield dependent(template, f"{corpus}_{start}_{min(start + partition_size, dialogues)}")
 
