@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from nc_latent_tod.queues.status import QueueStatus
+
 
 class Delivery(Protocol):
     """One job in the hands of one worker, until it is acknowledged, given back or its lease runs out.
@@ -25,7 +27,10 @@ class Delivery(Protocol):
         """Give the job back without counting the attempt: the worker is asked to stop."""
 
     def extend(self, seconds: float) -> None:
-        """Hold the job for `seconds` from now."""
+        """Hold the job for `seconds` from now. May be called from another thread."""
+
+    def progress(self, text: str) -> None:
+        """Show `text` in the queue's status, as far as the queue can; losing it does no harm."""
 
 
 class Queue(Protocol):
@@ -36,3 +41,9 @@ class Queue(Protocol):
 
     def receive(self, wait_s: float) -> Delivery | None:
         """Take a job, waiting up to `wait_s` seconds; None where there is none."""
+
+    def drained(self) -> bool:
+        """True where no job is ready or in flight. May be late to say so, but not early: a delayed job counts."""
+
+    def status(self) -> QueueStatus:
+        """Count and list the jobs by state."""

@@ -1,0 +1,129 @@
+"""A manifest that is a folder: one readable JSON file an entry, `<path>/<group_id>/<run_id>.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import MISSING, asdict, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from nc_latent_tod.durable import sync_folder, write_new
+from nc_latent_tod.errors import ConfigError, DamagedError, RetryableError
+from nc_latent_tod.manifests import ManifestEntry
+
+_NAME_BYTES = 255  # of a file name, https://man7.org/linux/man-pages/man7/path_resolution.7.html
+
+
+class LocalManifest:
+    """A manifest in a folder. Safe for many processes: an entry appears whole or not at all, and is never replaced."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Name the folder; it is created with the first entry."""
+        self.path = Path(path)
+
+    def add(self, entry: ManifestEntry) -> bool:
+        """Add an entry, durably; False where (group_id, run_id) is already there: the first writer wins.
+
+        Raises `DamagedError` where the entry that is already there is unreadable, `ConfigError` where the folder
+        cannot be used, `RetryableError` on a full disk.
+        """
+        folder = self.path / _file_name(entry.group_id, "group_id")
+        target = folder / f"{_file_name(entry.run_id, 'run_id')}.json"
+        temporary = folder / f".{uuid4().hex}.tmp"
+        try:
+            _create(folder)
+            write_new(temporary, json.dumps(asdict(entry), indent=2, ensure_ascii=False) + "\n")
+            try:
+                os.link(temporary, target)
+            finally:
+                temporary.unlink(missing_ok=True)
+            sync_folder(folder)
+        except FileExistsError:
+            _read(target, entry.group_id)
+            return False
+        except (PermissionError, NotADirectoryError) as error:
+            raise ConfigError(f"{target}: cannot add the entry: {error}. Name a writable manifest folder.") from error
+        except OSError as error:
+            raise RetryableError(f"{target}: cannot add the entry: {error}. Free space, then try again.") from error
+        return True
+
+    def entries(self, group_id: str) -> list[ManifestEntry]:
+        """Entries of a group ordered by run_id; [] for an unknown group.
+
+        Raises `DamagedError` naming the file where one is truncated, unreadable or no entry of this group.
+        """
+        folder = self.path / _file_name(group_id, "group_id")
+        try:
+            names = os.listdir(folder)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DamagedError(f"{folder}: the group cannot be listed: {error}. Correct its owner or mode.") from error
+        # Hidden files are entries that a killed process did not finish.
+        found = [_read(folder / name, group_id) for name in names if not name.startswith(".")]
+        return sorted(found, key=lambda entry: entry.run_id)
+
+
+def _file_name(identifier: str, field: str) -> str:
+    """A file name for any identifier, equal for none but equal ones. Raises `ConfigError`."""
+    if not identifier:
+        raise ConfigError(f"A manifest entry has an empty {field}. Name one in the job file.")
+    name = quote(identifier, safe=" +=,@")
+    if name.startswith("."):  # hidden files are no entries; "." and ".." are no files
+        name = f"%2E{name[1:]}"
+    if len(name) + len(".json") > _NAME_BYTES:
+        raise ConfigError(f"{field} = {identifier[:40]!r}...: too long for a file name. Use 200 plain letters at most.")
+    return name
+
+
+def _create(folder: Path) -> None:
+    """Create a folder and its parents so that they survive a power cut."""
+    if folder.is_dir():
+        return
+    if not folder.parent.exists():
+        _create(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def _read(path: Path, group_id: str) -> ManifestEntry:
+    """Read one entry, strictly."""
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DamagedError(f"{path}: cannot be read: {error}. Correct its mode, or move it away if foreign.") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(
+            f"{path}: not a whole JSON file: {error}. Restore it from a copy, or move it away and run its job again."
+        ) from error
+    problem = _problem(values)
+    if not problem:
+        entry = ManifestEntry(**{**values, "seed_run_ids": tuple(values.get("seed_run_ids", ()))})
+        if entry.group_id == group_id and f"{_file_name(entry.run_id, 'run_id')}.json" == path.name:
+            return entry
+        problem = f"it is the entry of run {entry.run_id!r} in group {entry.group_id!r}"
+    raise DamagedError(f"{path}: not an entry of group {group_id!r} under its own name: {problem}. Move the file away.")
+
+
+def _problem(values: Any) -> str:
+    """What keeps decoded JSON from being an entry; "" where nothing does."""
+    if not isinstance(values, dict):
+        return f"it holds {type(values).__name__}, not an object"
+    known = {field.name: field for field in fields(ManifestEntry)}
+    if unknown := sorted(set(values).difference(known)):
+        return f"unknown key {unknown[0]!r}"
+    for name, field in known.items():
+        if name not in values:
+            if field.default is MISSING and field.default_factory is MISSING:
+                return f"the key {name!r} is missing"
+        elif name == "seed_run_ids":
+            if not isinstance(values[name], list) or not all(isinstance(run_id, str) for run_id in values[name]):
+                return f"{name} = {values[name]!r} must be a list of strings"
+        elif not isinstance(values[name], str if field.type == "str" else int) or isinstance(values[name], bool):
+            return f"{name} = {values[name]!r} must be of type {field.type}"
+        elif name in ("group_id", "run_id") and not values[name]:
+            return f"{name} is empty"
+    return ""

@@ -1,0 +1,228 @@
+"""A queue that is a folder: readable JSON files, any number of processes, no server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from nc_latent_tod.durable import move, sync_folder, write_new
+from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.queues.delivery import FolderDelivery
+from nc_latent_tod.queues.folder import QueueFolder, file_names, read_job
+from nc_latent_tod.queues.job_name import JobFileName, fingerprint, job_name
+from nc_latent_tod.queues.leases import Lease, LeaseWatch
+from nc_latent_tod.queues.status import QueueStatus
+
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0  # between two looks at an empty queue
+_LISTING_AGE_S = 1.0  # a listing of ready/ is used for so long, ...
+_LISTING_SHARE = 20  # ... or for so many times the time that it took, so that huge queues stay cheap
+_LOOKS_PER_LEASE = 10
+
+
+class FolderQueue:
+    """A queue in a folder, first in first out. Safe for many processes; one object belongs to one thread.
+
+    A job's state is the folder that its file is in, its number of attempts is in the file's name, and both change
+    in one rename: there is no moment at which `kill -9` or a power cut loses a job. Leases: see `leases.py`.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, lease_s: float = 60.0, max_attempts: int = 5, worker: str | None = None
+    ) -> None:
+        """Open or create the folder. `worker` names this process in the status: `host:pid` by default.
+
+        Raises `ConfigError` where the folder cannot be used.
+        """
+        if lease_s <= 0 or max_attempts < 1:
+            raise ConfigError(f"lease_s = {lease_s} and max_attempts = {max_attempts}: both must be positive.")
+        self._folder = QueueFolder(path)
+        self._lease_s = lease_s
+        self._max_attempts = max_attempts
+        self._host = socket.gethostname()
+        self._worker = worker or f"{self._host}:{os.getpid()}"
+        self._watch = LeaseWatch(self._folder.in_flight, self._folder.leases, default_lease_s=lease_s)
+        self._waiting: deque[str] = deque()
+        self._listing_ends = self._next_look = 0.0  # monotonic
+        self._pause_s = _SHORTEST_PAUSE_S
+        self._last_order = 0
+
+    def put(self, job: dict[str, Any]) -> bool:
+        """Add a job; False where an equal one is ready, in flight, done or dead (see `redrive`).
+
+        A job whose file was removed by hand from all states counts as new. Raises `ConfigError`, and
+        `RetryableError` on a full disk; the job is then not in the queue.
+        """
+        name = JobFileName(order=self._next_order(), job_name=job_name(job), attempts=0, token=token_hex(4))
+        text = json.dumps(job, indent=2, ensure_ascii=False) + "\n"
+        index = self._folder.jobs / f"{name.job_name}.json"
+        scratch = self._folder.scratch / str(name)
+        with self._folder.clear_errors(f"put {name.job_name}"):
+            while not self._is_held(index):
+                try:
+                    write_new(scratch, text)
+                    os.link(scratch, index)
+                except UnicodeEncodeError as error:
+                    raise ConfigError(f"{name.job_name}: the job holds text that is not Unicode: {error}.") from error
+                except FileExistsError:  # another process puts the same job: see whether it lived to do so
+                    scratch.unlink()
+                    continue
+                except OSError:
+                    scratch.unlink(missing_ok=True)
+                    raise
+                sync_folder(self._folder.jobs)
+                self._publish(scratch)
+                return True
+        return False
+
+    def receive(self, wait_s: float) -> FolderDelivery | None:
+        """Take a job: one whose lease ran out, or the oldest ready one. Looks at most `wait_s` seconds long.
+
+        A file in ready/ that is not a job of this queue goes to dead/ with the reason. Raises `ConfigError` or
+        `RetryableError` where the folder cannot be used.
+        """
+        deadline = time.monotonic() + wait_s
+        while True:
+            with self._folder.clear_errors("take a job"):
+                delivery = self._take_expired() or self._take_ready()
+            if delivery is not None:
+                self._pause_s = _SHORTEST_PAUSE_S
+                return delivery
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return None
+            time.sleep(min(self._pause_s, left_s))
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+
+    def drained(self) -> bool:
+        """True where no job is ready or in flight."""
+        with self._folder.clear_errors("list the jobs"):
+            # Ready is looked at twice, for a job may be given back between the first two looks.
+            looks = (self._folder.ready, self._folder.in_flight, self._folder.ready)
+            return not any(file_names(folder) for folder in looks)
+
+    def status(self) -> QueueStatus:
+        """Count and list the jobs by state."""
+        with self._folder.clear_errors("list the jobs"):
+            return self._folder.status()
+
+    def redrive(self, name: str) -> bool:
+        """Put a dead letter, by its name in the status, at the end of the queue with no attempts counted.
+
+        False where there is none of this name. Raises `ConfigError` where its file is not a JSON object.
+        """
+        for file_name in file_names(self._folder.dead):
+            parsed = JobFileName.parse(file_name)
+            if name not in (file_name, parsed.job_name if parsed else None):
+                continue
+            dead = self._folder.dead / file_name
+            job = read_job(dead)
+            if isinstance(job, str):
+                raise ConfigError(f"{dead}: {job}. Correct or remove the file.")
+            if parsed is not None and parsed.fingerprint == fingerprint(job):
+                with self._folder.clear_errors(f"redrive {name}"):
+                    fresh = replace(parsed, order=self._next_order(), attempts=0, token="")
+                    move(dead, self._folder.ready / str(fresh))
+            else:  # a file of other origin, or corrected since
+                self.put(job)
+                dead.unlink()
+            return True
+        return False
+
+    def _next_order(self) -> int:
+        # Within one process in order even if the clock jumps back.
+        self._last_order = max(time.time_ns(), self._last_order + 1)
+        return self._last_order
+
+    def _publish(self, scratch: Path) -> None:
+        parsed = JobFileName.parse(scratch.name)
+        assert parsed is not None
+        with contextlib.suppress(FileNotFoundError):  # another process that puts the same job has done it
+            move(scratch, self._folder.ready / str(replace(parsed, token="")))
+
+    def _is_held(self, index: Path) -> bool:
+        """Whether a job was put before and is in some state; finishes the put of a process that was killed."""
+        with contextlib.suppress(FileNotFoundError):
+            links = index.stat().st_nlink
+            for leftover in self._folder.scratch.glob(f"*-{index.stem}.a0.*.json"):
+                if leftover.samefile(index):
+                    self._publish(leftover)
+            if links > 1:
+                return True
+            index.unlink()  # the job was removed by hand
+        return False
+
+    def _take_expired(self) -> FolderDelivery | None:
+        if time.monotonic() < self._next_look:
+            return None
+        for file_name in self._watch.expired():
+            name = JobFileName.parse(file_name)
+            if name is None:
+                continue
+            holder = Lease.read(self._folder.leases / file_name)
+            worker = holder.worker if holder else "a worker"
+            reason = f"the lease of {worker} ran out in attempt {name.attempts}: it was killed or got stuck"
+            if name.attempts >= self._max_attempts:
+                self._bury(self._folder.in_flight / file_name, replace(name, token=token_hex(4)), reason)
+            elif delivery := self._take(self._folder.in_flight / file_name, name):
+                self._folder.describe_failure(file_name, worker=self._worker, error=reason)
+                return delivery
+        self._next_look = time.monotonic() + min(1.0, self._lease_s / _LOOKS_PER_LEASE)
+        return None
+
+    def _take_ready(self) -> FolderDelivery | None:
+        began = time.monotonic()
+        if not self._waiting or began > self._listing_ends:
+            self._waiting = deque(sorted(file_names(self._folder.ready)))
+            listed = time.monotonic()
+            self._listing_ends = listed + max(_LISTING_AGE_S, _LISTING_SHARE * (listed - began))
+        while self._waiting:
+            path = self._folder.ready / self._waiting.popleft()
+            name = JobFileName.parse(path.name)
+            if name is None:
+                self._bury(path, None, "this file was not put here by the queue: enqueue it instead of copying it")
+            elif delivery := self._take(path, name):
+                return delivery
+        return None
+
+    def _take(self, path: Path, name: JobFileName) -> FolderDelivery | None:
+        """Make a job this worker's; None where another was faster, or where the file is not the job that was put."""
+        name = replace(name, attempts=name.attempts + 1, token=token_hex(4))
+        taken = self._folder.in_flight / str(name)
+        try:
+            move(path, taken)
+        except FileNotFoundError:
+            return None
+        job = read_job(taken)
+        if not isinstance(job, str) and fingerprint(job) != name.fingerprint:
+            job = "the file was changed after the job was put: enqueue the changed job as a new one"
+        if isinstance(job, str):
+            self._bury(taken, name, job)
+            return None
+        lease = Lease(
+            worker=self._worker,
+            host=self._host,
+            pid=os.getpid(),
+            attempt=name.attempts,
+            taken_at=time.time(),
+            lease_s=self._lease_s,
+        )
+        delivery = FolderDelivery(self._folder, name, job, lease=lease, max_attempts=self._max_attempts)
+        delivery.announce()
+        return delivery
+
+    def _bury(self, path: Path, name: JobFileName | None, reason: str) -> None:
+        file_name = str(name) if name else path.name
+        self._folder.describe_failure(file_name, worker=self._worker, error=reason)
+        try:
+            move(path, self._folder.dead / file_name)
+        except FileNotFoundError:  # another observer was faster
+            if name is not None:
+                self._folder.forget_failure(file_name)
