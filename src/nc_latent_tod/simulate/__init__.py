@@ -1,1 +1,8 @@
+"""Synthetic dialogues with known labels, made from a schema, an entity table and optional wording."""
 
+from __future__ import annotations
+
+from nc_latent_tod.simulate.generator import SimulatedDialogue, examples, simulate
+from nc_latent_tod.simulate.wording import ServiceWording, SlotWording, Wording
+
+__all__ = ["ServiceWording", "SimulatedDialogue", "SlotWording", "Wording", "examples", "simulate"]

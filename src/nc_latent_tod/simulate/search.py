@@ -1,0 +1,266 @@
+"""The first half of talking about a service: constraints, questions, offers, and one entity that the user accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nc_latent_tod.labels import Act
+from nc_latent_tod.simulate.catalogue import Catalogue, Row
+from nc_latent_tod.simulate.conversation import Conversation
+
+References = Mapping[str, tuple[str, str]]
+"""Slot -> (noun of the other service, its value)."""
+
+
+def search(talk: Conversation, desk: Catalogue, references: References) -> Row:
+    """Talk until the system has offered an entity that the user wants (not yet accepted in words); return it.
+
+    The user then speaks. Takes one turn, and as many detours as `talk.extra` allows.
+    """
+    target = _open(talk, desk, references)
+    offered: list[str] = []
+    while True:
+        matches = desk.matching(talk.slots(desk.service.name))
+        if not matches:
+            target = _no_result(talk, desk)
+            continue
+        if target not in matches:
+            target = talk.rng.choice(matches)
+        if _asked(talk, desk, target) or _confirmed(talk, desk, target):
+            continue
+        _offer(talk, desk, target)
+        offered.append(target[desk.name_slot])
+        if not _detour(talk, desk, offered):
+            return _named(desk, offered[-1])
+
+
+def _open(talk: Conversation, desk: Catalogue, references: References) -> Row:
+    service, rng = desk.service.name, talk.rng
+    bare = talk.spend(0.08)
+    target = rng.choice(desk.rows)
+    if bare:
+        talk.user(talk.speaker.user("open_bare", first=talk.first, service=talk.speaker.service(desk)))
+        _request(talk, desk, target)
+        return target
+    same = {s: r for s, r in references.items() if s in desk.find_slots and talk.chance(0.6)}
+    rows = [row for row in desk.rows if all(row.get(s) == v for s, (_, v) in same.items())]
+    target, same = (rng.choice(rows), same) if rows else (target, {})
+    count = min(len(desk.find_slots), rng.choice((1, 1, 2, 2, 3)))
+    slots = list(dict.fromkeys([*same, *rng.sample(desk.find_slots, len(desk.find_slots))]))[: max(count, len(same))]
+    known = [s for s in slots if s in target]
+    wanted = {s: target[s] for s in sorted(known, key=desk.find_slots.index)}
+    if desk.name_slot and talk.chance(0.08):
+        wanted, same = {desk.name_slot: target[desk.name_slot]}, {}
+    elif talk.extra > 0 and talk.chance(0.15):
+        wanted.update((s, rng.choice(desk.values[s])) for s in wanted if s not in same and s not in desk.yes_no)
+        if not desk.matching(wanted):
+            talk.extra -= 1
+    say_open(talk, desk, wanted, {s: other for s, (other, _) in same.items()})
+    talk.set(service, wanted)
+    free = [s for s in desk.find_slots if s not in wanted and s not in desk.yes_no]
+    if free and talk.chance(0.05):
+        slot = rng.choice(free)
+        talk.user(talk.speaker.user("dontcare", noun=talk.speaker.noun(desk, slot)))
+        talk.set(service, {slot: "dontcare"})
+    return target
+
+
+def say_open(talk: Conversation, desk: Catalogue, wanted: Mapping[str, str], same: Mapping[str, str]) -> None:
+    """The user names a service and what it should be like."""
+    noun, phrases = talk.speaker.described(desk, wanted, same)
+    move = "open" if talk.first or talk.chance(0.2) else "open_next"
+    talk.user(talk.speaker.user(move, first=talk.first, service=noun, phrases=phrases))
+
+
+def _missing(talk: Conversation, desk: Catalogue, target: Row) -> list[str]:
+    return [s for s in desk.find_slots if s not in talk.slots(desk.service.name) and s in target]
+
+
+def _asked(talk: Conversation, desk: Catalogue, target: Row) -> bool:
+    state = talk.slots(desk.service.name)
+    if desk.name_slot in state or not _missing(talk, desk, target) or not talk.spend(0.35):
+        return False
+    _request(talk, desk, target)
+    return True
+
+
+def _request(talk: Conversation, desk: Catalogue, target: Row) -> None:
+    """The system asks for one or two slots, and the user answers."""
+    service, missing = desk.service.name, _missing(talk, desk, target)
+    open_slots = [s for s in missing if s not in desk.yes_no]
+    slots = talk.rng.sample(open_slots, 2) if len(open_slots) > 1 and talk.chance(0.15) else [talk.rng.choice(missing)]
+    talk.system([Act("Request", service, s) for s in slots], talk.speaker.question(desk, slots))
+    if len(slots) == 1 and talk.chance(0.12):
+        talk.user(talk.speaker.user("answer_dontcare", noun=talk.speaker.noun(desk, slots[0], main=True)))
+        talk.set(service, {slots[0]: "dontcare"})
+        return
+    values = {s: target[s] for s in slots}
+    talk.user(answer(talk, desk, values, "answer_phrase"))
+    talk.set(service, values)
+
+
+def answer(talk: Conversation, desk: Catalogue, values: Mapping[str, str], move: str) -> str:
+    """The user's answer to a request for exactly these slots."""
+    (slot, value), phrases = next(iter(values.items())), talk.speaker.phrases(desk, values)
+    if len(values) == 1 and slot in desk.yes_no:
+        yes = value.lower() in ("yes", "true")
+        return talk.speaker.user("answer_yes" if yes else "answer_no", phrases=phrases)
+    if len(values) == 1 and talk.chance(0.5):
+        return talk.speaker.user("answer_value", value=talk.speaker.value(value))
+    return talk.speaker.user(move, phrases=phrases)
+
+
+def _confirmed(talk: Conversation, desk: Catalogue, target: Row) -> bool:
+    """The system reads back the constraints; the user says yes, or changes one."""
+    service = desk.service.name
+    held = {s: v for s, v in talk.slots(service).items() if s in desk.find_slots and v != "dontcare"}
+    if not held or not talk.spend(0.06):
+        return False
+    phrases = talk.speaker.phrases(desk, held, spoken=False)
+    acts = [Act("Confirm", service, s, v) for s, v in held.items()]
+    talk.system(acts, talk.speaker.system("confirm", service=desk.words.names[0], phrases=phrases))
+    slot = talk.rng.choice(list(held))
+    others = sorted({row[slot] for row in desk.rows if slot in row} - {held[slot]})
+    if others and talk.chance(0.3):
+        values = {slot: talk.rng.choice(others)}
+        talk.user(talk.speaker.user("confirm_no", phrases=talk.speaker.phrases(desk, values)))
+        talk.set(service, values)
+    else:
+        talk.user(talk.speaker.user("confirm_yes"))
+    return True
+
+
+def _offer(talk: Conversation, desk: Catalogue, target: Row) -> None:
+    service, name, state = desk.service.name, target[desk.name_slot], talk.slots(desk.service.name)
+    asked = [s for s in desk.find_slots if s in state]
+    told = [s for s in desk.find_slots if s in target and (talk.chance(0.7) if s in asked else talk.chance(0.25))][:3]
+    values = {s: target[s] for s in told}
+    kind = "offer" if values else "offer_bare"
+    if state.get(desk.name_slot) == name and values:
+        kind = "inform_name"
+    act = "Inform" if kind == "inform_name" else "Offer"
+    acts = [Act(act, service, desk.name_slot, name), *(Act(act, service, s, v) for s, v in values.items())]
+    talk.system(acts, talk.speaker.system(kind, name=name, service=desk.words.names[0],
+                                          phrases=talk.speaker.phrases(desk, values, spoken=False)))
+
+
+def _no_result(talk: Conversation, desk: Catalogue) -> Row:
+    """The system finds nothing; the user changes or withdraws constraints until something is there."""
+    service, rng = desk.service.name, talk.rng
+    held = {s: v for s, v in talk.slots(service).items() if s in desk.find_slots and v != "dontcare"}
+    acts = [Act("NotifyFailure", service, s, v) for s, v in held.items()]
+    sentences = [talk.speaker.system("no_result", service=desk.words.names[0],
+                                     phrases=talk.speaker.phrases(desk, held, spoken=False))]
+    if talk.chance(0.5):
+        acts.append(Act("RequestAlternatives", service))
+        sentences.append(talk.speaker.system("alternatives"))
+    talk.system(acts, *sentences)
+    slots = rng.sample(list(held), len(held))
+    for slot in slots:
+        rest = {s: v for s, v in held.items() if s != slot}
+        rows = [row for row in desk.matching(rest) if slot in row]
+        if rows:
+            target = rng.choice(rows)
+            if talk.chance(0.2):
+                _withdraw(talk, desk, slot)
+            else:
+                change(talk, desk, slot, target[slot])
+            return target
+    target = rng.choice(desk.rows)
+    changed = {s: target[s] for s in slots if s in target and target[s] != held[s]}
+    talk.user(talk.speaker.user("change", phrases=talk.speaker.phrases(desk, changed)))
+    talk.set(service, changed)
+    return target
+
+
+def change(talk: Conversation, desk: Catalogue, slot: str, value: str) -> None:
+    """The user changes one constraint."""
+    if desk.stands_alone(slot, value) and talk.chance(0.4):
+        noun = talk.speaker.noun(desk, slot, main=True)
+        talk.user(talk.speaker.user("change_value", noun=noun, value=value))
+    else:
+        talk.user(talk.speaker.user("change", phrases=talk.speaker.phrases(desk, {slot: value})))
+    talk.set(desk.service.name, {slot: value})
+
+
+def _withdraw(talk: Conversation, desk: Catalogue, slot: str) -> None:
+    talk.user(talk.speaker.user("withdraw", noun=talk.speaker.noun(desk, slot, main=True)))
+    talk.drop(desk.service.name, slot)
+
+
+def _detour(talk: Conversation, desk: Catalogue, offered: list[str]) -> bool:
+    """After an offer the user may change or withdraw a constraint, ask something, or want another entity.
+
+    True where the system has to search again, False where the user is content with the last offer.
+    """
+    state = talk.slots(desk.service.name)
+    if desk.name_slot in state:
+        return False
+    held = [s for s in desk.find_slots if s in state]
+    if held and talk.spend(0.2):
+        return _change_mind(talk, desk, talk.rng.choice(held))
+    if len(held) > 1 and talk.spend(0.06):
+        _withdraw(talk, desk, talk.rng.choice(held))
+        return True
+    if talk.spend(0.12):
+        _another(talk, desk, offered)
+    elif desk.yes_no & set(desk.find_slots) and talk.spend(0.15):
+        _ask_yes_no(talk, desk, _named(desk, offered[-1]))
+    if desk.attributes and talk.spend(0.25):
+        ask(talk, desk, _named(desk, offered[-1]))
+    return False
+
+
+def _named(desk: Catalogue, name: str) -> Row:
+    return next(row for row in desk.rows if row[desk.name_slot] == name)
+
+
+def _change_mind(talk: Conversation, desk: Catalogue, slot: str) -> bool:
+    state = talk.slots(desk.service.name)
+    rest = {s: v for s, v in state.items() if s != slot}
+    values = sorted({row[slot] for row in desk.matching(rest) if slot in row} - {state[slot]})
+    if not values or talk.chance(0.1):
+        values = [v for v in desk.values[slot] if v != state[slot]]
+    if values:
+        change(talk, desk, slot, talk.rng.choice(values))
+    return bool(values)
+
+
+def _another(talk: Conversation, desk: Catalogue, offered: list[str]) -> None:
+    """The user wants another entity; the system offers one, or has none and the last one stands."""
+    service, name_slot = desk.service.name, desk.name_slot
+    talk.user(talk.speaker.user("alternative"))
+    others = [row[name_slot] for row in desk.matching(talk.slots(service)) if row[name_slot] not in offered]
+    noun = desk.words.names[0]
+    if not others:
+        last = offered[-1]
+        talk.system([Act("NotifyFailure", service), Act("Offer", service, name_slot, last)],
+                    talk.speaker.system("no_other", service=noun), talk.speaker.system("offer_bare", service=noun, name=last))
+        return
+    name = talk.rng.choice(others)
+    offered.append(name)
+    talk.system([Act("Offer", service, name_slot, name)], talk.speaker.system("offer_other", service=noun, name=name))
+
+
+def _ask_yes_no(talk: Conversation, desk: Catalogue, target: Row) -> None:
+    service, slot = desk.service.name, talk.rng.choice(sorted(desk.yes_no & set(desk.find_slots)))
+    if slot not in target:
+        return
+    positive = next(v for v in desk.values[slot] if v.lower() in ("yes", "true"))
+    talk.user(talk.speaker.user("ask_yes_no", phrases=talk.speaker.phrases(desk, {slot: positive})))
+    name, value = target[desk.name_slot], target[slot]
+    yes = value == positive
+    acts = [Act("Affirm" if yes else "Negate"), Act("Inform", service, desk.name_slot, name), Act("Inform", service, slot, value)]
+    talk.system(acts, talk.speaker.system("affirm" if yes else "negate", name=name, service=desk.words.names[0],
+                                          phrases=talk.speaker.phrases(desk, {slot: value})))
+
+
+def ask(talk: Conversation, desk: Catalogue, row: Row) -> None:
+    """The user asks for one or two attributes of an entity; the system tells them."""
+    service, name_slot = desk.service.name, desk.name_slot
+    slots = talk.rng.sample(desk.attributes, min(len(desk.attributes), talk.rng.choice((1, 1, 2))))
+    talk.user(talk.speaker.user("ask", nouns=" and the ".join(talk.speaker.noun(desk, s) for s in slots)))
+    told = {s: row[s] for s in slots if s in row}
+    acts = [Act("Inform", service, name_slot, row[name_slot]), *(Act("Inform", service, s, v) for s, v in told.items())]
+    talk.system(acts, talk.speaker.system("inform", name=row[name_slot], facts=talk.speaker.facts(desk, told),
+                                          service=desk.words.names[0]))
