@@ -27,7 +27,7 @@ class DataSection(Section):
     """A folder, a file or a dataset on the Hub; `packaged:NAME` for what comes with the package."""
     eval_set_split_name: str = Field(min_length=1)
     """A split, or a part of one: `train_50_100` is the dialogues 50 to 99 of `train`."""
-    format: str = "auto"
+    format: Literal["auto", "multiwoz", "sgd", "jsonl", "csv", "turns", "labels"] = "auto"
     """The layout of the dialogues; `auto` looks at the files."""
     schema_path: str | None = None
     """A schema-guided `schema.json`; `packaged:schema` for the one that comes with the package."""

@@ -1,0 +1,30 @@
+"""The command line `nc-latent-tod`: the only reader of arguments and environment. Heavy imports are in the commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nc_latent_tod.cli import about, queueing
+from nc_latent_tod.cli.console import Commands, epilog, log_to, standard_error
+
+app = typer.Typer(name="nc-latent-tod", cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
+                  pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+                  epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod label job.json"))
+for group in (queueing, about):
+    app.add_typer(group.app)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done, not only warnings.")] = False,
+) -> None:
+    """Label task-oriented dialogues without human labels: a code language model reads, a noisy channel judges."""
+    log_to(standard_error(), verbose=verbose or debug)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    app()

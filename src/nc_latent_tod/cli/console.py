@@ -1,0 +1,80 @@
+"""What all commands share: exit codes, errors as one readable line, logging, and data as JSON or for people."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from nc_latent_tod.errors import NcLatentTodError, PermanentError, RetryableError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+OK, UNEXPECTED, WRONG_INPUT, UNFINISHED = 0, 1, 2, 3
+EXIT_CODES = ("Exit codes: 0 done; 1 unexpected error; 2 wrong use, job file or input: the same command can never work; "
+              "3 unfinished: the same command may work or go on next time; 130, 143 stopped by a signal.")
+
+QueueOption = Annotated[str, typer.Option("--queue", envvar="NC_LATENT_TOD_QUEUE_PATH", show_default=False,
+                                          help="The queue: a folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+class Commands(TyperGroup):
+    """A group of commands whose expected errors are one line on stderr and a documented exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (NcLatentTodError, OSError) as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(exit_code(error)) from None
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code that `EXIT_CODES` documents for an error."""
+    if isinstance(error, PermanentError):
+        return WRONG_INPUT
+    return UNFINISHED if isinstance(error, RetryableError) else UNEXPECTED
+
+
+def epilog(*examples: str) -> str:
+    """The end of a command's help: examples and exit codes."""
+    return "\n\n".join([*(f"Example: [bold]{example}[/bold]" for example in examples), EXIT_CODES])
+
+
+def log_to(console: Console, *, verbose: bool) -> None:
+    """Send log records to `console`: warnings and errors, with `verbose` information too."""
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=console, show_path=False, markup=False)
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", handlers=[handler],
+                        force=True)
+
+
+def standard_output() -> Console:
+    """Where results go."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def standard_error() -> Console:
+    """Where progress and remarks go, so that results can be piped."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(data: Any) -> None:
+    """Print plain data as indented JSON."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))

@@ -1,0 +1,101 @@
+"""Commands on the queue: `enqueue`, `work`, `status`, `redrive`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nc_latent_tod.cli.console import JsonOption, QueueOption, epilog, print_json, standard_output
+from nc_latent_tod.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nc_latent_tod.queues.local import FolderQueue
+
+app = typer.Typer()
+
+WATCH_SECONDS = 2.0  # between two looks
+
+
+@app.command(epilog=epilog("nc-latent-tod enqueue runs/offline_labelling_experiment/initial_labelling/dependents"))
+def enqueue(
+    jobs: Annotated[list[Path], typer.Argument(metavar="JOB.json|FOLDER...", show_default=False,
+                                               help="Job files, and folders of them (every *.json in name order).")],
+    queue: QueueOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Add jobs to the queue. All are checked before the first is added; equal jobs are added once."""
+    from nc_latent_tod.cli.job_files import job_files, read_jobs
+
+    decoded = read_jobs(job_files(jobs))
+    opened = open_queue(queue)
+    is_new = {str(path): opened.put(job) for path, job in decoded.items()}
+    new, known = ([path for path, added in is_new.items() if added is wanted] for wanted in (True, False))
+    if as_json:
+        print_json({"enqueued": new, "already_there": known})
+        return
+    typer.echo(f"{len(new)} enqueued, {len(known)} already there.")
+    if known and (dead := len(opened.status().dead)):
+        typer.echo(f"{dead} jobs of this queue are dead letters: see nc-latent-tod status, then nc-latent-tod redrive.")
+
+
+@app.command(epilog=epilog("nc-latent-tod status", "nc-latent-tod status --watch"))
+def status(
+    queue: QueueOption = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every 2 seconds until stopped.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the queue: jobs ready, in flight with worker and age, done, and dead letters with their reason."""
+    from nc_latent_tod.cli.tables import queue_status
+
+    if watch and as_json:
+        raise ConfigError("--watch and --json exclude each other: call status --json as often as you like.")
+    opened = open_queue(queue)
+    if watch:
+        _watch(opened)
+    elif as_json:
+        print_json(asdict(opened.status()))
+    else:
+        standard_output().print(queue_status(opened.status()))
+
+
+@app.command(epilog=epilog("nc-latent-tod redrive --all", "nc-latent-tod redrive train_50_100-0123456789abcdef"))
+def redrive(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", show_default=False,
+                                                      help="Dead letters by their name in the status.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
+    queue: QueueOption = "",
+) -> None:
+    """Put dead letters back at the end of the queue, with no attempts counted."""
+    if bool(names) == every:
+        raise ConfigError("Name the dead letters to put back, or say --all for all of them.")
+    opened = open_queue(queue)
+    chosen = names or [letter.name for letter in opened.status().dead]
+    missing = [name for name in chosen if not opened.redrive(name)]
+    typer.echo(f"{len(chosen) - len(missing)} put back.")
+    if missing:
+        raise ConfigError(f"No dead letter is called {', '.join(map(repr, missing))}: see nc-latent-tod status.")
+
+
+def open_queue(path: str, **options: Any) -> FolderQueue:
+    """Open the queue at `path`. Raises `ConfigError` where there is none or it cannot be used."""
+    from nc_latent_tod.queues.local import FolderQueue
+
+    if not path:
+        raise ConfigError("Which queue? Set NC_LATENT_TOD_QUEUE_PATH to a folder, or pass --queue FOLDER.")
+    return FolderQueue(path, **options)
+
+
+def _watch(queue: FolderQueue) -> None:
+    import time
+
+    from rich.live import Live
+
+    from nc_latent_tod.cli.tables import queue_status
+
+    with Live(queue_status(queue.status()), console=standard_output(), auto_refresh=False) as live:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            live.update(queue_status(queue.status()), refresh=True)
