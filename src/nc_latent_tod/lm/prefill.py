@@ -1,0 +1,129 @@
+"""Keys and values of prompts, computed once and shared.
+
+A row of a batch is laid out as [preamble][padding][rest of the prompt][what follows]. The preamble is the same in every row
+and is computed once in the life of the model; the rest is computed once a prompt, however many samples or candidates follow.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+from nc_latent_tod.lm import TokenCount
+
+_PREAMBLES_KEPT = 8  # the least recently used goes first; a job has two or four
+_REPLACING_LAYERS = (DynamicLayer, DynamicSlidingWindowLayer)  # they replace their tensors, never write into them
+
+
+@dataclass
+class Contexts:
+    """Texts that a model has read, one a row, and what it predicts after each."""
+
+    cache: DynamicCache  # a layer's keys and values: (rows, key-value heads, width, head size)
+    real: Tensor | None  # (rows, width) bool, False at padding; None where there is none
+    lengths: Tensor  # (rows,) tokens, padding excluded
+    logits: Tensor  # (rows, vocab) after the last token
+
+    def select(self, rows: Sequence[int]) -> Contexts:
+        """Take rows, in order, each as often as it is named. The original stays as it is."""
+        index = torch.tensor(rows, dtype=torch.long)
+        cache = copy_cache(self.cache)
+        cache.batch_select_indices(index)
+        at = index.to(self.lengths.device)
+        real = None if self.real is None else self.real[at]
+        return Contexts(cache, real, self.lengths[at], self.logits[index.to(self.logits.device)])
+
+
+class CachedModel:
+    """A causal language model with the keys and values of its preambles. Counts every position it computes."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model.eval()
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # peft hides the signature
+        self._takes_positions = "position_ids" in inspect.signature(inner.forward).parameters
+        self._preambles: OrderedDict[tuple[int, ...], Contexts] = OrderedDict()
+        self.tokens = TokenCount()
+        self.longest_padded = _longest_padded(self._new_cache())
+
+    def _new_cache(self) -> DynamicCache:
+        return DynamicCache(config=self._model.config)
+
+    def prefill(self, preamble: Sequence[int], rests: Sequence[Sequence[int]]) -> Contexts:
+        """Read prompts, each `preamble` + its rest. No rest may be empty; all are padded to the longest."""
+        width = max(map(len, rests))
+        ids = torch.tensor([[0] * (width - len(rest)) + list(rest) for rest in rests])  # (rows, width)
+        real = torch.tensor([[False] * (width - len(rest)) + [True] * len(rest) for rest in rests])
+        start = self._start(tuple(preamble), len(rests))
+        logits = self.extend(start, ids, real, keep=1)
+        start.logits = logits[:, -1]  # padding stands on the left, so the last position is each prompt's last token
+        return start
+
+    def extend(self, contexts: Contexts, ids: Tensor, real: Tensor, keep: int | Tensor) -> Tensor:
+        """Read more tokens, in place: `ids` and `real` are (rows, new), `real` False at padding.
+
+        Returns logits after the last `keep` positions, (rows, keep, vocab), or at the positions where the (rows, new) mask
+        `keep` is True, (positions, vocab) in row order.
+        """
+        device = contexts.lengths.device
+        counted = int(real.sum())
+        self.tokens.computed += counted
+        self.tokens.padding += real.numel() - counted
+        is_full = counted == real.numel()
+        ids, real = ids.to(device), real.to(device)
+        positions = contexts.lengths[:, None] + (real.cumsum(1) - 1).clamp(min=0)
+        contexts.real = None if is_full and contexts.real is None else _join(contexts, real)
+        contexts.lengths = contexts.lengths + real.sum(1)
+        mask = keep.to(device) if isinstance(keep, Tensor) else keep
+        options = {"position_ids": positions} if self._takes_positions else {}
+        logits = self._model(input_ids=ids, past_key_values=contexts.cache, attention_mask=contexts.real, use_cache=True,
+                             logits_to_keep=mask, **options).logits
+        return logits[mask] if isinstance(mask, Tensor) and logits.dim() == 3 else logits
+
+    def _start(self, preamble: tuple[int, ...], rows: int) -> Contexts:
+        """Contexts that hold the preamble alone, in `rows` rows."""
+        if not preamble:
+            zeros = torch.zeros(rows, dtype=torch.long, device=self._model.device)
+            return Contexts(self._new_cache(), None, zeros, torch.empty(0))
+        reused = rows
+        if preamble not in self._preambles:
+            reused -= 1
+            self._preambles[preamble] = self.prefill((), [preamble])
+            while len(self._preambles) > _PREAMBLES_KEPT:
+                self._preambles.popitem(last=False)
+        self._preambles.move_to_end(preamble)
+        self.tokens.shared += reused * len(preamble)
+        return self._preambles[preamble].select([0] * rows)
+
+
+def copy_cache(cache: DynamicCache) -> DynamicCache:
+    """A cache that can grow without the original; tensors are shared until then."""
+    twin = copy.copy(cache)
+    twin.layers = [copy.copy(layer) if type(layer) in _REPLACING_LAYERS else copy.deepcopy(layer) for layer in cache.layers]
+    return twin
+
+
+def _join(contexts: Contexts, real: Tensor) -> Tensor:
+    """The mask of what was read and what is being read, (rows, width + new)."""
+    seen = contexts.real
+    if seen is None:
+        seen = torch.ones(real.shape[0], contexts.cache.get_seq_length(), dtype=torch.bool, device=real.device)
+    return torch.cat([seen, real], dim=1)
+
+
+def _longest_padded(cache: DynamicCache) -> int | None:
+    """Tokens up to which padding inside a row changes nothing; None where there is no limit.
+
+    A sliding window counts padding as tokens, and a recurrent layer reads it: such models take padding only while the
+    window covers everything, or never.
+    """
+    windows = [getattr(layer, "sliding_window", 0) for layer in cache.layers if type(layer) is not DynamicLayer]
+    return min(windows, default=None)
