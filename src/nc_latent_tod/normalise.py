@@ -11,9 +11,10 @@ from nc_latent_tod.schema import Slot
 
 DONTCARE = "dontcare"
 
-_DONTCARE = frozenset({"dontcare", "don't care", "dont care", "do not care", "doesn't matter", "any", "anything", "no preference"})
+_DONTCARE = frozenset({"dontcare", "don't care", "dont care", "do not care", "doesn't matter", "any", "anything",
+                       "no preference"})
 _NUMBERS = {word: str(i) for i, word in enumerate(
-    "zero one two three four five six seven eight nine ten eleven twelve".split())}
+    ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"))}
 _TRUTH = {"true": "yes", "yes": "yes", "false": "no", "no": "no"}
 _MIN_RATIO = 84  # rapidfuzz ratio, 0 to 100, from which a spelling counts as near
 

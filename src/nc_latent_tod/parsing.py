@@ -9,6 +9,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nc_latent_tod.errors import ParseError, nearest
 from nc_latent_tod.labels import ACT_NAMES, ENTITY_ACTS, SERVICE_ACTS, Act, BeliefState, StateChange
@@ -20,11 +21,12 @@ MAX_CHARS = 4_000  # the longest label text that is looked at
 _NUMBER = re.compile(r"\d+(\.\d+)?\Z")
 
 
-def parse_change(text: str, schema: Schema, state: BeliefState) -> dict[str, dict[str, str | None]]:
+def parse_change(text: str, schema: Schema, state: BeliefState, *,
+                 normalise: bool = True) -> dict[str, dict[str, str | None]]:
     """Read `[agent.find_hotel(area="east")]` as a change of `state`; the brackets may be missing.
 
     `agent.state.hotel.area` stands for that value of `state`; `None` deletes. Values of categorical slots become possible
-    values. Raises `ParseError`.
+    values where `normalise`. Raises `ParseError`.
     """
     calls = list(_calls(text))
     change: dict[str, dict[str, str | None]] = {}
@@ -39,7 +41,9 @@ def parse_change(text: str, schema: Schema, state: BeliefState) -> dict[str, dic
                              + nearest(method, schema.intents_by_identifier))
         service, _ = schema.intents_by_identifier[method]
         for slot, node in _keywords(call, service):
-            value = None if _is_none(node) else normalise_value(_value(node, schema, state), slot, strict=True)
+            value = None if _is_none(node) else _value(node, schema, state)
+            if normalise and value is not None:
+                value = normalise_value(value, slot, strict=True)
             slots = change.setdefault(service.name, {})
             if slots.setdefault(slot.name, value) != value:
                 raise ParseError("conflicting_values", f"{slot.name!r} is given both {slots[slot.name]!r} and {value!r}.")
@@ -55,7 +59,7 @@ def _effective(change: StateChange, state: BeliefState) -> dict[str, dict[str, s
     return {service: slots for service, slots in kept.items() if slots}
 
 
-def parse_acts(text: str, schema: Schema) -> tuple[Act, ...]:
+def parse_acts(text: str, schema: Schema, *, normalise: bool = True) -> tuple[Act, ...]:
     """Read `[Offer(entity=Hotel(name="..."))]` as sorted, distinct acts; the brackets may be missing. Raises `ParseError`."""
     acts: set[Act] = set()
     for call in _calls(text):
@@ -63,7 +67,15 @@ def parse_acts(text: str, schema: Schema) -> tuple[Act, ...]:
             name = _shown(call.func)
             raise ParseError("unknown_act", f"{name!r} is not a dialogue act.{nearest(name, ACT_NAMES)}")
         acts.update(_acts(call, call.func.id, schema))
-    return tuple(sorted(acts))
+    return tuple(sorted({_normalised(act, schema) for act in acts} if normalise else acts))
+
+
+def _normalised(act: Act, schema: Schema) -> Act:
+    """What a system says may lie outside the schema, so a value that matches nothing stays."""
+    if not act.value:
+        return act
+    slot = schema.services_by_name[act.service].slots_by_name[act.slot]
+    return replace(act, value=normalise_value(act.value, slot, strict=False))
 
 
 def _acts(call: ast.Call, name: str, schema: Schema) -> Iterator[Act]:
@@ -90,7 +102,7 @@ def _entity(name: str, node: ast.expr, schema: Schema) -> Iterator[Act]:
     if not keywords:
         yield Act(name, service.name)
     for slot, value in keywords:
-        yield Act(name, service.name, slot.name, normalise_value(_value(value, schema, {}), slot, strict=False))
+        yield Act(name, service.name, slot.name, _value(value, schema, {}))
 
 
 def _about_service(name: str, service_node: ast.expr, slots_node: ast.expr | None, schema: Schema) -> Iterator[Act]:
@@ -188,9 +200,8 @@ def _value(node: ast.expr, schema: Schema, state: BeliefState) -> str:
     if isinstance(node, ast.Constant):
         if isinstance(node.value, bool):
             return str(node.value)
-        if isinstance(node.value, int | float):
-            if _NUMBER.match(str(node.value)):
-                return str(node.value)
+        if isinstance(node.value, int | float) and _NUMBER.match(str(node.value)):
+            return str(node.value)
         if isinstance(node.value, str):
             return _clean(node.value)
     raise ParseError("invalid_value", f"{_shown(node)!r} is not a string, a number or a value of the state.")

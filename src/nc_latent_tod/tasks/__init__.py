@@ -43,6 +43,9 @@ class Task(Protocol, Generic[T]):
     def print(self, label: T) -> str:
         """Canonical text."""
 
+    def label(self, example: Example) -> T:
+        """This task's part of an example's label."""
+
     def slots(self, example: Example) -> frozenset[tuple[str, str]]:
         """What makes an example's label distinct from another's."""
 

@@ -19,8 +19,8 @@ class ActTagging:
 
     name = "act_tag"
 
-    def __init__(self, schema: Schema, preamble: PreambleStyle = "full") -> None:
-        self.schema = schema
+    def __init__(self, schema: Schema, preamble: PreambleStyle = "full", *, normalise: bool = True) -> None:
+        self.schema, self.normalise = schema, normalise
         self.preamble = acts_preamble(schema, preamble)
 
     def retrieval_text(self, turn: Turn, state: BeliefState) -> str:
@@ -42,10 +42,13 @@ class ActTagging:
         return between_fields(text, _TEXT), closing(turn.system_response)
 
     def parse(self, text: str, state: BeliefState) -> tuple[Act, ...]:
-        return parse_acts(text, self.schema)
+        return parse_acts(text, self.schema, normalise=self.normalise)
 
     def print(self, label: tuple[Act, ...]) -> str:
         return print_acts(label, self.schema)
+
+    def label(self, example: Example) -> tuple[Act, ...]:
+        return example.label.acts
 
     def slots(self, example: Example) -> frozenset[tuple[str, str]]:
         return frozenset((f"{act.act} {act.service}", act.slot) for act in example.label.acts)

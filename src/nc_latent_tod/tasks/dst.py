@@ -22,8 +22,8 @@ class StateTracking:
 
     name = "dst"
 
-    def __init__(self, schema: Schema, preamble: PreambleStyle = "full") -> None:
-        self.schema = schema
+    def __init__(self, schema: Schema, preamble: PreambleStyle = "full", *, normalise: bool = True) -> None:
+        self.schema, self.normalise = schema, normalise
         self.preamble = state_preamble(schema, preamble)
 
     def retrieval_text(self, turn: Turn, state: BeliefState) -> str:
@@ -53,10 +53,13 @@ class StateTracking:
         return between_fields(text, _TEXT), closing(turn.user_utterance)
 
     def parse(self, text: str, state: BeliefState) -> StateChange:
-        return parse_change(text, self.schema, state)
+        return parse_change(text, self.schema, state, normalise=self.normalise)
 
     def print(self, label: StateChange) -> str:
         return print_change(label, self.schema)
+
+    def label(self, example: Example) -> StateChange:
+        return example.label.change
 
     def slots(self, example: Example) -> frozenset[tuple[str, str]]:
         change: Mapping[str, Mapping[str, str | None]] = example.label.change

@@ -1,0 +1,143 @@
+"""Job files to backends. The only importer of torch and of what reaches other machines.
+
+A `Builder` lives as long as its worker: models, encoders and label files are loaded once for all its jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from importlib import resources
+from pathlib import Path
+
+from nc_latent_tod import __version__
+from nc_latent_tod.corpus import load_dialogues
+from nc_latent_tod.corpus.examples import read_examples
+from nc_latent_tod.corpus.schemas import load_schema
+from nc_latent_tod.dialogue import Dialogue
+from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.inference import Inference
+from nc_latent_tod.job import Job
+from nc_latent_tod.job_sections import ManifestSection, ModelSection, TaskSection
+from nc_latent_tod.labeller import Labeller
+from nc_latent_tod.labels import Example
+from nc_latent_tod.lm import LanguageModel, Sampling
+from nc_latent_tod.manifests import Manifest, ManifestEntry
+from nc_latent_tod.manifests.local import LocalManifest
+from nc_latent_tod.pipeline import Backends
+from nc_latent_tod.retrieval import Retriever
+from nc_latent_tod.schema import Schema
+from nc_latent_tod.tasks import Task
+from nc_latent_tod.tasks.acts import ActTagging
+from nc_latent_tod.tasks.dst import StateTracking
+
+PACKAGED_MODEL = "packaged:tiny-starcoder"
+
+
+class Builder:
+    """Makes and keeps what jobs work with."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, LanguageModel] = {}
+        self._labels = lru_cache(maxsize=2_000)(read_examples)
+
+    def backends(self, job: Job) -> Backends:
+        """What `job` works with. Nothing large is loaded yet. Raises `ConfigError` where the job names what is not there."""
+        schema = schema_of(job)
+        return Backends(
+            manifest=open_manifest(job.manifest),
+            dialogues=lambda: dialogues_of(job),
+            labeller=lambda: self._labeller(job, schema),
+            labels=self._labels_of)
+
+    def _labels_of(self, entry: ManifestEntry) -> Sequence[Example]:
+        return self._labels(entry.labels_url, entry.sha256)
+
+    def _labeller(self, job: Job, schema: Schema) -> Labeller:
+        dst = self._inference(job.dst, state_tracking(job, schema))
+        act_tag = self._inference(job.act_tag, act_tagging(job, schema))
+        models = dict.fromkeys((dst.lm.fingerprint, act_tag.lm.fingerprint))
+        return Labeller(dst=dst, act_tag=act_tag, run_id=job.run, seed=job.seed, batch_size=job.dst.model.batch_size,
+                        provenance={"job": job.fingerprint, "model": "+".join(models), "code": __version__})
+
+    def _inference(self, section: TaskSection, task: Task) -> Inference:
+        generation, sampling = section.generation_cfg, section.generation_cfg.sampling_args
+        greedy = generation.generation_mode == "greedy"
+        return Inference(
+            task=task, lm=self.model(section.model), retriever=self._retriever(section, task),
+            ranking=generation.generation_mode, keep=sampling.n,
+            sampling=Sampling(n=sampling.draws, top_p=sampling.top_p, temperature=0.0 if greedy else sampling.temperature,
+                              max_new_tokens=sampling.max_new_tokens, stop=section.model.stop_sequences),
+            k_examples=section.retriever.k_examples if section.retriever.is_enabled else 0,
+            example_warmup=section.retriever.example_warmup, minimum_distinct=section.retriever.minimum_distinct,
+            add_predictions=section.add_predictions_to_index)
+
+    def model(self, section: ModelSection) -> LanguageModel:
+        """The language model of a section; equal sections share one."""
+        key = section.model_dump_json(exclude={"stop_sequences"})
+        if key not in self._models:
+            self._models[key] = _load_model(section)
+        return self._models[key]
+
+    def _retriever(self, section: TaskSection, task: Task) -> Retriever:
+        from nc_latent_tod.retrieval.dense import DenseRetriever, NoRetriever
+
+        if not section.retriever.is_enabled:
+            return NoRetriever()
+        encoder = self._encoder(section.retriever.model_name_or_path)
+        return DenseRetriever(encoder, lambda example: task.retrieval_text(example.turn, example.prior_state))
+
+    @cached_property
+    def _encoder(self):  # type: ignore[no-untyped-def]
+        from nc_latent_tod.retrieval.encoder import SentenceEncoder
+
+        return lru_cache(maxsize=4)(SentenceEncoder)
+
+
+def schema_of(job: Job) -> Schema:
+    """The schema that the job names. Raises `ConfigError` where it names none."""
+    if not job.data.schema_path:
+        raise ConfigError("data.schema_path is missing: give the schema.json of the services that the dialogues are about "
+                          "(schema-guided format), or packaged:schema.")
+    return load_schema(job.data.schema_path)
+
+
+def dialogues_of(job: Job) -> list[Dialogue]:
+    """The dialogues that the job names."""
+    return load_dialogues(job.data.eval_set_path_or_name, job.data.eval_set_split_name, format=job.data.format)
+
+
+def state_tracking(job: Job, schema: Schema) -> StateTracking:
+    """The DST task as the job sets it."""
+    return StateTracking(schema, job.dst.generation_cfg.preamble, normalise=job.dst.retriever.use_normalizer)
+
+
+def act_tagging(job: Job, schema: Schema) -> ActTagging:
+    """The act tagging task as the job sets it."""
+    return ActTagging(schema, job.act_tag.generation_cfg.preamble, normalise=job.act_tag.retriever.use_normalizer)
+
+
+def open_manifest(section: ManifestSection) -> Manifest:
+    """The manifest that the job names. Raises `ConfigError` where it must exist and does not."""
+    if section.type != "local":
+        raise ConfigError(f"manifest.type {section.type!r} needs a backend that this version does not have yet. "
+                          'Use "manifest": {"type": "local", "manifest_path": "FOLDER", ...}.')
+    if section.manifest_must_exist and not Path(section.manifest_path).is_dir():
+        raise ConfigError(f"The manifest {section.manifest_path!r} does not exist and manifest.manifest_must_exist is true. "
+                          "Run the group's first job (job_0) to its end, or correct manifest.manifest_path.")
+    return LocalManifest(section.manifest_path)
+
+
+def _load_model(section: ModelSection) -> LanguageModel:
+    if section.model_type == "scripted":
+        from nc_latent_tod.lm.scripted import ScriptedLM
+
+        return ScriptedLM()
+    from nc_latent_tod.lm.huggingface import load
+
+    name = section.model_name_or_path
+    if name == PACKAGED_MODEL:
+        name = str(resources.files("nc_latent_tod") / "data" / "tiny-starcoder")
+    return load(name, dtype=section.torch_dtype, device_map=section.device_map, adapter=section.adapter,
+                attn_implementation=section.attn_implementation, load_in_8bit=section.load_in_8bit,
+                load_in_4bit=section.load_in_4bit, batch_size=section.batch_size)

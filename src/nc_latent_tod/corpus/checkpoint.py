@@ -1,0 +1,68 @@
+"""A job's finished labels while it runs: a header that fixes what the job depends on, and one part a batch.
+
+Parts are whole label files with names of their own, so a job that is killed loses the batch in hand and nothing else, and two
+workers that hold the same job cannot tear each other's parts.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import fsspec
+
+from nc_latent_tod.corpus.examples import read_examples, write_bytes, write_examples
+from nc_latent_tod.errors import ConfigError, DamagedError
+from nc_latent_tod.labels import Example
+
+
+class Checkpoint:
+    """Labels of one run under `url`, a folder or fsspec URL of their own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._fs, self._path = fsspec.core.url_to_fs(self.url)
+        self._written = 0
+
+    def open(self, header: Mapping[str, Any], fixed: Sequence[str]) -> dict[str, Any]:
+        """Return the header that is stored, or store `header`.
+
+        Keys in `fixed` must be equal in both: labels of two configurations never mix. Raises `ConfigError` with the
+        differences, `DamagedError` where the stored header cannot be read.
+        """
+        path = f"{self._path}/header.json"
+        if not self._fs.exists(path):
+            write_bytes(f"{self.url}/header.json", f"{json.dumps(header, indent=2, sort_keys=True)}\n".encode())
+            return dict(header)
+        try:
+            stored: dict[str, Any] = json.loads(self._fs.cat_file(path))
+            changed = [f"{key}: {stored[key]!r} then, {header[key]!r} now" for key in fixed if stored[key] != header[key]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedError(f"The checkpoint header {path} cannot be read ({error}). "
+                               f"Delete the folder {self.url} to label the split afresh.") from error
+        if changed:
+            raise ConfigError(f"The checkpoint {self.url} was made by another configuration ({'; '.join(changed)}). "
+                              "Restore that configuration, give the job another run_id, or delete the folder to start afresh.")
+        return stored
+
+    def add(self, examples: Sequence[Example]) -> None:
+        """Store one batch of labels; on disk when this returns."""
+        write_examples(f"{self.url}/part-{self._written:06d}-{uuid.uuid4().hex[:8]}.jsonl", examples)
+        self._written += 1
+
+    def labels(self) -> dict[tuple[str, int], Example]:
+        """All stored labels by (dialogue_id, turn_id)."""
+        parts = sorted(self._fs.glob(f"{self._path}/part-*.jsonl")) if self._fs.exists(self._path) else []
+        found: dict[tuple[str, int], Example] = {}
+        for part in parts:
+            for example in read_examples(self._fs.unstrip_protocol(part)):
+                found.setdefault((example.turn.dialogue_id, example.turn.turn_id), example)
+        self._written = len(parts)
+        return found
+
+    def remove(self) -> None:
+        """Delete the checkpoint: its labels are in the label file now."""
+        if self._fs.exists(self._path):
+            self._fs.rm(self._path, recursive=True)

@@ -1,0 +1,159 @@
+"""One task on a batch of turns: search, prompt, sample, merge, score, rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from nc_latent_tod.dialogue import Turn
+from nc_latent_tod.diversity import select_diverse
+from nc_latent_tod.errors import TurnError
+from nc_latent_tod.labels import BeliefState, Candidate, Example, TaskLabel
+from nc_latent_tod.lm import Completion, LanguageModel, Sampling
+from nc_latent_tod.noisy_channel import Ranking, merge, rank, uses_channel
+from nc_latent_tod.prompts import Prompt
+from nc_latent_tod.retrieval import Retriever
+from nc_latent_tod.tasks import Task, fit_prompt
+
+_MARGIN = 16  # tokens kept free: texts tokenised together may take a few more than apart
+
+NO_CANDIDATE_PARSED = "no_candidate_parsed"
+
+
+class Inferred(NamedTuple):
+    """A task's reading of a turn: a state change or acts; None where it failed or there was nothing to read."""
+
+    value: Any
+    outcome: TaskLabel
+
+
+@dataclass(frozen=True)
+class Question:
+    """A turn on its way through the model."""
+
+    turn: Turn
+    prior: BeliefState
+    seed: int
+    examples: tuple[Example, ...]  # nearest first
+    similarities: tuple[float, ...]
+    prompt: Prompt
+
+    @property
+    def retrieved(self) -> tuple[tuple[str, float], ...]:
+        """What is in the prompt, in prompt order: nearest last."""
+        kept = zip(self.examples, self.similarities, strict=True)
+        return tuple((e.example_id, s) for e, s in list(kept)[: self.prompt.num_examples])[::-1]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A task with the model, the pool and the settings that a job gives it."""
+
+    task: Task
+    lm: LanguageModel
+    retriever: Retriever
+    ranking: Ranking
+    sampling: Sampling
+    k_examples: int
+    keep: int = 1  # the likeliest of the samples; `sampling.n` keeps all
+    example_warmup: int = 0  # examples that the pool must hold before any is used
+    minimum_distinct: int = 0
+    add_predictions: bool = True
+
+    def learn(self, examples: Sequence[Example]) -> None:
+        """Add labelled turns to the pool, all but those on which this task failed or had nothing to read."""
+        self.retriever.add([e for e in examples if self._is_labelled(e)])
+
+    def _is_labelled(self, example: Example) -> bool:
+        outcome = example.label.tasks.get(self.task.name)
+        return outcome is None or outcome.chosen is not None  # gold examples carry no outcome
+
+    def infer(self, turns: Sequence[Turn], priors: Sequence[BeliefState], seeds: Sequence[int]) -> list[Inferred]:
+        """Label each turn given the state before it. A turn that cannot be labelled has an outcome that says why."""
+        results: dict[int, Inferred] = {}
+        questions: dict[int, Question] = {}
+        found = self._retrieve(turns, priors)
+        for i, (turn, prior, seed) in enumerate(zip(turns, priors, seeds, strict=True)):
+            try:
+                if not self.task.observed(turn):
+                    results[i] = Inferred(None, TaskLabel(candidates=(), chosen=None))
+                    continue
+                questions[i] = self._question(turn, prior, seed, found[i])
+            except TurnError as error:
+                results[i] = _failed(error.reason)
+        answers = self._answer(list(questions.values()))
+        results.update(zip(questions, answers, strict=True))
+        return [results[i] for i in range(len(turns))]
+
+    def _retrieve(self, turns: Sequence[Turn], priors: Sequence[BeliefState]) -> list[list[tuple[Example, float]]]:
+        if self.k_examples == 0 or len(self.retriever) < max(1, self.example_warmup):
+            return [[] for _ in turns]
+        texts = [self.task.retrieval_text(turn, prior) for turn, prior in zip(turns, priors, strict=True)]
+        return [select_diverse(found, self.k_examples, self.minimum_distinct, lambda pair: self.task.slots(pair[0]))
+                for found in self.retriever.search(texts, 4 * self.k_examples)]
+
+    def _question(self, turn: Turn, prior: BeliefState, seed: int, found: Sequence[tuple[Example, float]]) -> Question:
+        examples, similarities = tuple(e for e, _ in found), tuple(s for _, s in found)
+        budget = self.lm.max_length - self.sampling.max_new_tokens - _MARGIN
+        prompt = fit_prompt(self.task, "direct", turn, prior, examples, budget=budget, count_tokens=self.lm.count_tokens)
+        return Question(turn, prior, seed, examples, similarities, prompt)
+
+    def _answer(self, questions: Sequence[Question]) -> list[Inferred]:
+        completions = self.lm.sample([q.prompt.text for q in questions], self.sampling, [q.seed for q in questions],
+                                     shared_prefix=self.task.preamble) if questions else []
+        candidates = [self._candidates(q, drawn) for q, drawn in zip(questions, completions, strict=True)]
+        failures: dict[int, str] = {}
+        if uses_channel(self.ranking):
+            self._score_channel(questions, candidates, failures)
+        return [_failed(failures[i], q.retrieved, candidates[i]) if i in failures else self._choose(q, candidates[i])
+                for i, q in enumerate(questions)]
+
+    def _candidates(self, question: Question, completions: Sequence[Completion]) -> list[Candidate]:
+        source = "greedy" if self.ranking == "greedy" else "sample"
+        likeliest = sorted(completions, key=lambda c: -c.logprob)[: self.keep]
+        drawn = [Candidate(c.text.strip(), {"direct": c.logprob}, source=source, finished=c.finished) for c in likeliest]
+        return merge(drawn, lambda text: self.task.print(self.task.parse(text, question.prior)))
+
+    def _score_channel(self, questions: Sequence[Question], candidates: list[list[Candidate]],
+                       failures: dict[int, str]) -> None:
+        """Add the terms `prior` and `channel`, in nats, to the candidates that parsed."""
+        requests, owners = [], []
+        for i, question in enumerate(questions):
+            parsed = [j for j, candidate in enumerate(candidates[i]) if candidate.error is None]
+            continuations = [self.task.continuation(candidates[i][j].text, question.turn) for j in parsed]
+            if not parsed:
+                continue
+            try:
+                prompt = self._channel_prompt(question, continuations)
+            except TurnError as error:
+                failures[i] = error.reason
+                continue
+            requests.append((prompt.text, continuations))
+            owners.append((i, parsed))
+        scores = self.lm.loglikelihood(requests, shared_prefix=self.task.preamble) if requests else []
+        for (i, parsed), rows in zip(owners, scores, strict=True):
+            for j, (prior, channel) in zip(parsed, rows, strict=True):
+                terms = {**candidates[i][j].logprobs, "prior": prior, "channel": channel}
+                candidates[i][j] = replace(candidates[i][j], logprobs=terms)
+
+    def _channel_prompt(self, question: Question, continuations: Sequence[tuple[str, str]]) -> Prompt:
+        longest = max(map(sum, _pairs(self.lm.count_tokens([text for pair in continuations for text in pair]))))
+        return fit_prompt(self.task, "channel", question.turn, question.prior,
+                          question.examples[: question.prompt.num_examples],
+                          budget=self.lm.max_length - longest - _MARGIN, count_tokens=self.lm.count_tokens)
+
+    def _choose(self, question: Question, candidates: Sequence[Candidate]) -> Inferred:
+        ranked = rank(candidates, self.ranking)
+        if not ranked or ranked[0].error:
+            return _failed(NO_CANDIDATE_PARSED, question.retrieved, ranked)
+        value = self.task.parse(ranked[0].text, question.prior)
+        return Inferred(value, TaskLabel(candidates=ranked, chosen=0, retrieved=question.retrieved))
+
+
+def _pairs(counts: Sequence[int]) -> list[tuple[int, int]]:
+    return list(zip(counts[::2], counts[1::2], strict=True))
+
+
+def _failed(reason: str, retrieved: tuple[tuple[str, float], ...] = (), candidates: Sequence[Candidate] = ()) -> Inferred:
+    return Inferred(None, TaskLabel(candidates=tuple(candidates), chosen=None, failure=reason, retrieved=retrieved))

@@ -1,0 +1,193 @@
+"""One job, top to bottom: dialogues in, labels written, manifest entry added."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from nc_latent_tod import __version__
+from nc_latent_tod.corpus.checkpoint import Checkpoint
+from nc_latent_tod.corpus.examples import write_examples
+from nc_latent_tod.dialogue import Dialogue
+from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.job import Job
+from nc_latent_tod.labeller import Labeller, warmup_groups
+from nc_latent_tod.labels import Example
+from nc_latent_tod.lm import TokenCount
+from nc_latent_tod.manifests import Manifest, ManifestEntry
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is. Counts include what a checkpoint held."""
+
+    run_id: str
+    dialogues: int
+    dialogues_done: int
+    turns: int
+    turns_done: int
+    turns_resumed: int
+    failures: int  # turns with a failed task
+    candidates: int
+    unparsable: int  # of the candidates
+    tokens: TokenCount  # of this job so far
+    seconds: float  # since labelling began
+
+
+@dataclass(frozen=True)
+class Backends:
+    """What a job works with, made by `build`. The callables load when they are called, so a finished job loads nothing."""
+
+    manifest: Manifest
+    dialogues: Callable[[], Sequence[Dialogue]]
+    labeller: Callable[[], Labeller]
+    labels: Callable[[ManifestEntry], Sequence[Example]]  # of an earlier run
+
+
+@dataclass(frozen=True)
+class Control:
+    """How a worker talks to a running job."""
+
+    should_stop: Callable[[], bool] = lambda: False
+    check_lease: Callable[[], None] = lambda: None  # raises `LeaseLostError`
+    report: Callable[[Progress], None] = lambda progress: None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a job."""
+
+    entry: ManifestEntry
+    examples: Sequence[Example]  # empty where the run was in the manifest already
+    progress: Progress | None = None
+
+
+def run_job(job: Job, backends: Backends, control: Control | None = None) -> Result:
+    """Label the job's split and add the run to the manifest; a run that is there already is returned as it is.
+
+    Resumes from the run's checkpoint. The label file is written before the manifest entry, so whatever is killed when, an
+    entry always has its labels. Raises `InterruptedJobError` or `LeaseLostError` (what is finished is checkpointed),
+    `PermanentError` where the job can never work.
+    """
+    control = control or Control()
+    finished = {entry.run_id: entry for entry in backends.manifest.entries(job.manifest.group_id)}
+    if job.manifest.write_to_manifest and job.run in finished:
+        logger.info("%s: already in the manifest", job.run)
+        return Result(finished[job.run], ())
+    if job.manifest.group_id_must_exist and not finished:
+        raise ConfigError(f"The group {job.manifest.group_id!r} has no finished run and manifest.group_id_must_exist is true. "
+                          "Run the group's first job (job_0) to its end, then this one.")
+    seeds = sorted(finished) if job.manifest.seed_retrievers_from_manifest else []
+    dialogues, labeller = backends.dialogues(), backends.labeller()
+    checkpoint = Checkpoint(f"{job.labels_url}/checkpoints/{job.run}")
+    header = checkpoint.open({"job": job.fingerprint, **labeller.provenance, "seed_run_ids": seeds},
+                             fixed=("job", *labeller.provenance))
+    entries = _entries(finished, header["seed_run_ids"])
+    examples, progress = _label(job, dialogues, labeller, checkpoint, [backends.labels(e) for e in entries], control)
+    control.check_lease()
+    entry = _store(job, examples, tuple(header["seed_run_ids"]), f"{uuid.uuid4().hex[:8]}")
+    control.check_lease()
+    if job.manifest.write_to_manifest and not backends.manifest.add(entry):
+        logger.warning("%s: another worker finished this run first; its labels stand", job.run)
+    checkpoint.remove()
+    return Result(entry, examples, progress)
+
+
+def replay_job(job: Job, backends: Backends, run_id: str, control: Control | None = None) -> Result:
+    """Label again what `run_id` labelled, with the same examples in the pool; nothing is written.
+
+    Raises `ConfigError` where the run is unknown or `job` is not the job it ran.
+    """
+    finished = {entry.run_id: entry for entry in backends.manifest.entries(job.manifest.group_id)}
+    if run_id not in finished:
+        raise ConfigError(f"Group {job.manifest.group_id!r} has no run {run_id!r}. It has: {sorted(finished)}.")
+    entry = finished[run_id]
+    if entry.config_fingerprint != job.fingerprint:
+        raise ConfigError(f"Run {run_id!r} was made by a job with fingerprint {entry.config_fingerprint[:12]}, this file has "
+                          f"{job.fingerprint[:12]}. Give the job file that the run was made with.")
+    pool = [backends.labels(e) for e in _entries(finished, entry.seed_run_ids)]
+    labeller = replace(backends.labeller(), run_id=run_id)
+    examples, progress = _label(job, backends.dialogues(), labeller, None, pool, control or Control())
+    return Result(entry, examples, progress)
+
+
+def _entries(finished: dict[str, ManifestEntry], run_ids: Sequence[str]) -> list[ManifestEntry]:
+    missing = [run_id for run_id in run_ids if run_id not in finished]
+    if missing:
+        raise ConfigError(f"Runs that seeded this job are no longer in the manifest: {', '.join(missing)}. Restore them, or "
+                          "delete the job's checkpoint to start afresh.")
+    return [finished[run_id] for run_id in run_ids]
+
+
+def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoint: Checkpoint | None,
+           seeds: Sequence[Sequence[Example]], control: Control) -> tuple[list[Example], Progress]:
+    for examples in seeds:
+        labeller.seed_pool(examples)
+    known = checkpoint.labels() if checkpoint else {}
+    if known:
+        logger.info("%s: resumes with %d turns from its checkpoint", job.run, len(known))
+    meter = _Meter(job.run, dialogues, labeller, known)
+    control.report(meter.progress())
+    labels = dict(known)
+    groups = warmup_groups(dialogues, job.data_warmup, job.data_num_partitions)
+    for batch in labeller.label(groups, known=known, should_stop=control.should_stop):
+        if checkpoint:
+            control.check_lease()
+            checkpoint.add(batch)
+        labels.update(((e.turn.dialogue_id, e.turn.turn_id), e) for e in batch)
+        meter.count(batch)
+        control.report(meter.progress())
+    ordered = [labels[turn.dialogue_id, turn.turn_id] for dialogue in dialogues for turn in dialogue.turns]
+    return ordered, meter.progress()
+
+
+def _store(job: Job, examples: Sequence[Example], seeds: tuple[str, ...], attempt: str) -> ManifestEntry:
+    url = f"{job.labels_url}/labels/{job.run}-{attempt}.jsonl.gz"
+    return ManifestEntry(
+        group_id=job.manifest.group_id, run_id=job.run, num_logs=len(examples),
+        labelled_dataset_path_or_name=url, labelled_dataset_split_name=job.data.eval_set_split_name,
+        labels_url=url, sha256=write_examples(url, examples),
+        num_dialogues=len({example.turn.dialogue_id for example in examples}),
+        num_failures=sum(bool(example.label.failures) for example in examples),
+        config_fingerprint=job.fingerprint, code_version=__version__,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"), seed_run_ids=seeds)
+
+
+class _Meter:
+    """Counts labels as they come."""
+
+    def __init__(self, run_id: str, dialogues: Sequence[Dialogue], labeller: Labeller, known: dict) -> None:
+        self._run_id, self._models = run_id, {id(i.lm): i.lm for i in (labeller.dst, labeller.act_tag)}.values()
+        self._left = {dialogue.dialogue_id: len(dialogue.turns) for dialogue in dialogues}
+        self._turns, self._dialogues = sum(self._left.values()), len(dialogues)
+        self._before = self._tokens()
+        self._done = self._failures = self._candidates = self._unparsable = 0
+        self._started = time.monotonic()
+        self.count(list(known.values()))
+        self._resumed = self._done
+
+    def count(self, examples: Sequence[Example]) -> None:
+        for example in examples:
+            self._left[example.turn.dialogue_id] -= 1
+            self._done += 1
+            self._failures += bool(example.label.failures)
+            candidates = [c for task in example.label.tasks.values() for c in task.candidates]
+            self._candidates += sum(c.count for c in candidates)
+            self._unparsable += sum(c.count for c in candidates if c.error)
+
+    def progress(self) -> Progress:
+        now, before = self._tokens(), self._before
+        tokens = TokenCount(now.computed - before.computed, now.shared - before.shared, now.padding - before.padding)
+        return Progress(self._run_id, self._dialogues, sum(left == 0 for left in self._left.values()), self._turns, self._done,
+                        self._resumed, self._failures, self._candidates, self._unparsable, tokens,
+                        time.monotonic() - self._started)
+
+    def _tokens(self) -> TokenCount:
+        counts = [model.tokens for model in self._models]
+        return TokenCount(sum(c.computed for c in counts), sum(c.shared for c in counts), sum(c.padding for c in counts))

