@@ -9,7 +9,7 @@ from nc_latent_tod.simulate.catalogue import Catalogue, Row
 from nc_latent_tod.simulate.conversation import Conversation
 from nc_latent_tod.simulate.search import References, answer, ask, say_open
 
-_CODE = "bcdfghjklmnpqrstvwxz23456789"
+_LETTERS = "bcdfghjkmnpqrstvwxz"
 
 
 def accept(talk: Conversation, desk: Catalogue, row: Row, references: References) -> None:
@@ -46,7 +46,8 @@ def order(talk: Conversation, desk: Catalogue, references: References) -> None:
 
 def _booking(talk: Conversation, desk: Catalogue, references: References) -> tuple[dict[str, str], dict[str, str]]:
     """Values for the booking slots, and for those that repeat another service's value the noun of that service."""
-    wanted, same = {}, {}
+    wanted: dict[str, str] = {}
+    same: dict[str, str] = {}
     for slot in desk.book_slots:
         free = [v for v in desk.values[slot] if v not in wanted.values()]
         wanted[slot] = talk.rng.choice(free or list(desk.values[slot]))
@@ -59,7 +60,7 @@ def _booking(talk: Conversation, desk: Catalogue, references: References) -> tup
 def _part(talk: Conversation, wanted: Mapping[str, str], keep: Mapping[str, str]) -> dict[str, str]:
     """What the user says at once: all, or where turns are left to ask for the rest, a part with the references."""
     slots = list(wanted)
-    if len(slots) > 1 and (len(slots) > 3 or talk.chance(0.5)) and talk.spend(1.0):
+    if len(slots) > 1 and (len(slots) > 3 or talk.first or talk.chance(0.5)) and talk.spend(1.0):
         some = set(talk.rng.sample(slots, talk.rng.randint(1, len(slots) - 1))) | set(keep)
         slots = [s for s in slots if s in some]
     return {s: wanted[s] for s in slots}
@@ -134,23 +135,19 @@ def _succeed(talk: Conversation, desk: Catalogue, row: Row) -> None:
     acts = [Act("NotifySuccess", service, desk.name_slot, name)]
     slot = desk.words.reference
     if not slot:
-        talk.system(acts, talk.speaker.system("success", name=name))
+        talk.system(acts, talk.speaker.system("success", service=noun, name=name))
         return
-    code = "".join(talk.rng.choice(_CODE) for _ in range(5))
+    code = f"{talk.rng.choice(_LETTERS)}{talk.rng.choice(_LETTERS)}{talk.rng.randint(10, 99)}"
     talk.system([*acts, Act("NotifySuccess", service, slot, code)],
-                talk.speaker.system("success_code", name=name, noun=talk.speaker.noun(desk, slot), value=code))
+                talk.speaker.system("success_code", service=noun, name=name, noun=talk.speaker.noun(desk, slot), value=code))
 
 
 def _settled(talk: Conversation, desk: Catalogue, row: Row) -> None:
-    """An accepted entity that cannot be booked: the system tells an attribute of it, or just agrees."""
-    slots = [s for s in desk.attributes if s in row]
-    if slots:
-        slot = talk.rng.choice(slots)
-        name = row[desk.name_slot]
-        acts = [Act("Inform", desk.service.name, desk.name_slot, name), Act("Inform", desk.service.name, slot, row[slot])]
-        talk.system(acts, talk.speaker.system("inform", name=name, service=desk.words.names[0],
-                                              facts=talk.speaker.facts(desk, {slot: row[slot]})))
-    else:
-        talk.system([Act("Acknowledge")], talk.speaker.system("acknowledge"))
-    if desk.attributes and talk.spend(0.3):
+    """An accepted entity that cannot be booked: the user may ask about it at once; the system answers or just agrees."""
+    name, noun = row[desk.name_slot], desk.words.names[0]
+    if desk.attributes and talk.chance(0.4):
+        ask(talk, desk, row)
+        return
+    talk.system([Act("Acknowledge")], talk.speaker.system("noted", name=name, service=noun))
+    if desk.attributes and talk.spend(0.5):
         ask(talk, desk, row)

@@ -37,6 +37,12 @@ class Catalogue:
         return tuple(s for s in named if s != self.name_slot and s in columns) if self.name_slot else ()
 
     @cached_property
+    def required(self) -> tuple[str, ...]:
+        """Search slots without which a search makes little sense."""
+        said = {slot for intent in self.service.intents for slot in intent.required}
+        return tuple(s for s in self.find_slots if s in said)[:3]
+
+    @cached_property
     def book_slots(self) -> tuple[str, ...]:
         """Slots of a booking or call, at most four; without named entities those of all intents."""
         names = _slots_of(self.service, transactional=True)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nc_latent_tod.dialogue import Dialogue
-from nc_latent_tod.labels import Act, Example, Label
+from nc_latent_tod.labels import Act, BeliefState, Example, Label
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.simulate.booking import accept, order
 from nc_latent_tod.simulate.catalogue import Catalogue, catalogues
 from nc_latent_tod.simulate.conversation import Conversation
 from nc_latent_tod.simulate.search import References, search
+from nc_latent_tod.simulate.surface import Split
 from nc_latent_tod.simulate.wording import Wording
 
 MAX_TURNS = 8  # user turns a dialogue; services with many slots may need a few more
@@ -46,14 +47,16 @@ def simulate(
 
 def examples(simulated: SimulatedDialogue) -> list[Example]:
     """The turns as gold examples, with run id `gold`."""
-    found, prior = [], {}  # type: list[Example], BeliefState
+    found: list[Example] = []
+    prior: BeliefState = {}
     for turn, label in zip(simulated.dialogue.turns, simulated.labels, strict=True):
         found.append(Example(turn, prior, label, run_id="gold"))
         prior = label.state
     return found
 
 
-def _dialogue(desks: Mapping[str, Catalogue], dialogue_id: str, rng: random.Random, split: Any, max_services: int) -> SimulatedDialogue:
+def _dialogue(desks: Mapping[str, Catalogue], dialogue_id: str, rng: random.Random, split: Split,
+              max_services: int) -> SimulatedDialogue:
     talk = Conversation(dialogue_id, rng, split)
     limit = min(max_services, len(desks))
     count = rng.choices(range(1, limit + 1), weights=[4, 4, 2, 1, 1, 1, 1, 1][:limit])[0]
@@ -89,7 +92,7 @@ def _references(talk: Conversation, desks: Mapping[str, Catalogue], desk: Catalo
         sources = words.sources or tuple(f"{other}.{slot}" for other in desks)
         for service, _, name in (source.partition(".") for source in sources if slot != desk.name_slot):
             value = talk.slots(service).get(name, "dontcare")
-            if service != desk.service.name and value != "dontcare" and f"{slot}" not in found and value not in used:
+            if service != desk.service.name and value != "dontcare" and slot not in found and value not in used:
                 found[slot] = (desks[service].words.names[0], value)
                 used.add(value)
     return found

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from nc_latent_tod.labels import Act
 from nc_latent_tod.simulate.catalogue import Catalogue, Row
 from nc_latent_tod.simulate.conversation import Conversation
+from nc_latent_tod.simulate.wording import is_yes
 
 References = Mapping[str, tuple[str, str]]
 """Slot -> (noun of the other service, its value)."""
@@ -46,13 +47,17 @@ def _open(talk: Conversation, desk: Catalogue, references: References) -> Row:
     rows = [row for row in desk.rows if all(row.get(s) == v for s, (_, v) in same.items())]
     target, same = (rng.choice(rows), same) if rows else (target, {})
     count = min(len(desk.find_slots), rng.choice((1, 1, 2, 2, 3)))
-    slots = list(dict.fromkeys([*same, *rng.sample(desk.find_slots, len(desk.find_slots))]))[: max(count, len(same))]
-    known = [s for s in slots if s in target]
+    required = desk.required if talk.chance(0.8) else ()
+    count = max(count, len({*same, *required}))
+    slots = list(dict.fromkeys([*same, *required, *rng.sample(desk.find_slots, len(desk.find_slots))]))[:count]
+    known = [s for s in slots if s in target and (s not in desk.yes_no or is_yes(target[s]) or talk.chance(0.3))]
+    known = known or [s for s in slots if s in target]
     wanted = {s: target[s] for s in sorted(known, key=desk.find_slots.index)}
     if desk.name_slot and talk.chance(0.08):
         wanted, same = {desk.name_slot: target[desk.name_slot]}, {}
     elif talk.extra > 0 and talk.chance(0.15):
-        wanted.update((s, rng.choice(desk.values[s])) for s in wanted if s not in same and s not in desk.yes_no)
+        mixed = {s: v if s in same or s in desk.yes_no else rng.choice(desk.values[s]) for s, v in wanted.items()}
+        wanted = mixed if len(set(mixed.values())) == len(mixed) else wanted
         if not desk.matching(wanted):
             talk.extra -= 1
     say_open(talk, desk, wanted, {s: other for s, (other, _) in same.items()})
@@ -68,7 +73,7 @@ def _open(talk: Conversation, desk: Catalogue, references: References) -> Row:
 def say_open(talk: Conversation, desk: Catalogue, wanted: Mapping[str, str], same: Mapping[str, str]) -> None:
     """The user names a service and what it should be like."""
     noun, phrases = talk.speaker.described(desk, wanted, same)
-    move = "open" if talk.first or talk.chance(0.2) else "open_next"
+    move = "open" if not talk.state or talk.chance(0.2) else "open_next"
     talk.user(talk.speaker.user(move, first=talk.first, service=noun, phrases=phrases))
 
 
@@ -77,8 +82,9 @@ def _missing(talk: Conversation, desk: Catalogue, target: Row) -> list[str]:
 
 
 def _asked(talk: Conversation, desk: Catalogue, target: Row) -> bool:
-    state = talk.slots(desk.service.name)
-    if desk.name_slot in state or not _missing(talk, desk, target) or not talk.spend(0.35):
+    missing = _missing(talk, desk, target)
+    likely = 0.9 if {*missing} & {*desk.required} else 0.35
+    if desk.name_slot in talk.slots(desk.service.name) or not missing or not talk.spend(likely):
         return False
     _request(talk, desk, target)
     return True
@@ -88,9 +94,11 @@ def _request(talk: Conversation, desk: Catalogue, target: Row) -> None:
     """The system asks for one or two slots, and the user answers."""
     service, missing = desk.service.name, _missing(talk, desk, target)
     open_slots = [s for s in missing if s not in desk.yes_no]
-    slots = talk.rng.sample(open_slots, 2) if len(open_slots) > 1 and talk.chance(0.15) else [talk.rng.choice(missing)]
+    slots = [talk.rng.choice([s for s in missing if s in desk.required] or missing)]
+    if len(open_slots) > 1 and talk.chance(0.15):
+        slots = talk.rng.sample(open_slots, 2)
     talk.system([Act("Request", service, s) for s in slots], talk.speaker.question(desk, slots))
-    if len(slots) == 1 and talk.chance(0.12):
+    if len(slots) == 1 and slots[0] not in desk.required and talk.chance(0.15):
         talk.user(talk.speaker.user("answer_dontcare", noun=talk.speaker.noun(desk, slots[0], main=True)))
         talk.set(service, {slots[0]: "dontcare"})
         return
@@ -103,8 +111,7 @@ def answer(talk: Conversation, desk: Catalogue, values: Mapping[str, str], move:
     """The user's answer to a request for exactly these slots."""
     (slot, value), phrases = next(iter(values.items())), talk.speaker.phrases(desk, values)
     if len(values) == 1 and slot in desk.yes_no:
-        yes = value.lower() in ("yes", "true")
-        return talk.speaker.user("answer_yes" if yes else "answer_no", phrases=phrases)
+        return talk.speaker.user("answer_yes" if is_yes(value) else "answer_no", phrases=phrases)
     if len(values) == 1 and talk.chance(0.5):
         return talk.speaker.user("answer_value", value=talk.speaker.value(value))
     return talk.speaker.user(move, phrases=phrases)
@@ -114,13 +121,13 @@ def _confirmed(talk: Conversation, desk: Catalogue, target: Row) -> bool:
     """The system reads back the constraints; the user says yes, or changes one."""
     service = desk.service.name
     held = {s: v for s, v in talk.slots(service).items() if s in desk.find_slots and v != "dontcare"}
-    if not held or not talk.spend(0.06):
+    if not held or not talk.spend(0.1):
         return False
     phrases = talk.speaker.phrases(desk, held, spoken=False)
     acts = [Act("Confirm", service, s, v) for s, v in held.items()]
     talk.system(acts, talk.speaker.system("confirm", service=desk.words.names[0], phrases=phrases))
     slot = talk.rng.choice(list(held))
-    others = sorted({row[slot] for row in desk.rows if slot in row} - {held[slot]})
+    others = _others(desk, talk.slots(service), slot)
     if others and talk.chance(0.3):
         values = {slot: talk.rng.choice(others)}
         talk.user(talk.speaker.user("confirm_no", phrases=talk.speaker.phrases(desk, values)))
@@ -204,7 +211,7 @@ def _detour(talk: Conversation, desk: Catalogue, offered: list[str]) -> bool:
         return True
     if talk.spend(0.12):
         _another(talk, desk, offered)
-    elif desk.yes_no & set(desk.find_slots) and talk.spend(0.15):
+    elif desk.yes_no & set(desk.find_slots) and talk.spend(0.4):
         _ask_yes_no(talk, desk, _named(desk, offered[-1]))
     if desk.attributes and talk.spend(0.25):
         ask(talk, desk, _named(desk, offered[-1]))
@@ -215,11 +222,16 @@ def _named(desk: Catalogue, name: str) -> Row:
     return next(row for row in desk.rows if row[desk.name_slot] == name)
 
 
+def _others(desk: Catalogue, state: Mapping[str, str], slot: str) -> list[str]:
+    """Other values of a slot for which there are entities, the rest of the state being as it is."""
+    rest = {s: v for s, v in state.items() if s != slot}
+    return sorted({row[slot] for row in desk.matching(rest) if slot in row} - {state[slot]})
+
+
 def _change_mind(talk: Conversation, desk: Catalogue, slot: str) -> bool:
     state = talk.slots(desk.service.name)
-    rest = {s: v for s, v in state.items() if s != slot}
-    values = sorted({row[slot] for row in desk.matching(rest) if slot in row} - {state[slot]})
-    if not values or talk.chance(0.1):
+    values = _others(desk, state, slot)
+    if talk.spend(0.1) or (not values and talk.spend(1.0)):
         values = [v for v in desk.values[slot] if v != state[slot]]
     if values:
         change(talk, desk, slot, talk.rng.choice(values))
@@ -246,11 +258,13 @@ def _ask_yes_no(talk: Conversation, desk: Catalogue, target: Row) -> None:
     service, slot = desk.service.name, talk.rng.choice(sorted(desk.yes_no & set(desk.find_slots)))
     if slot not in target:
         return
-    positive = next(v for v in desk.values[slot] if v.lower() in ("yes", "true"))
-    talk.user(talk.speaker.user("ask_yes_no", phrases=talk.speaker.phrases(desk, {slot: positive})))
+    positive = next(v for v in desk.values[slot] if is_yes(v))
+    phrases = talk.speaker.phrases(desk, {slot: positive})
+    talk.user(talk.speaker.user("ask_yes_no", service=desk.words.names[0], phrases=phrases))
     name, value = target[desk.name_slot], target[slot]
     yes = value == positive
-    acts = [Act("Affirm" if yes else "Negate"), Act("Inform", service, desk.name_slot, name), Act("Inform", service, slot, value)]
+    acts = [Act("Affirm" if yes else "Negate"), Act("Inform", service, desk.name_slot, name),
+            Act("Inform", service, slot, value)]
     talk.system(acts, talk.speaker.system("affirm" if yes else "negate", name=name, service=desk.words.names[0],
                                           phrases=talk.speaker.phrases(desk, {slot: value})))
 

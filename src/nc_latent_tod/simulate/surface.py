@@ -67,16 +67,19 @@ class Speaker:
 
     def described(self, desk: Catalogue, constraints: Mapping[str, str], same: Mapping[str, str]) -> tuple[str, str]:
         """A noun for the service with what stands before it, and the phrases after it. `same`: slot -> other service."""
-        before, after = "", []
+        before, noun, after = "", "", []
         for slot, value in constraints.items():
             words = desk.slot_words[slot]
             if slot in same:
                 after.append(self._choose(words.same).format(noun=words.nouns[0], other=same[slot]))
+            elif words.instead and len(constraints) > 1 and self._rng.random() < 0.5:
+                noun = self._choose(words.instead).format(value=value)
             elif words.before and not before and len(constraints) > 1 and self._rng.random() < 0.4:
                 before = self._choose(words.before).format(value=self.value(value)) + " "
             else:
                 after.append(self.phrase(desk, slot, value))
-        return before + (self.service(desk) if not before else desk.words.names[0]), join(after)
+        noun = noun or (desk.words.names[0] if before else self.service(desk))
+        return before + noun, self._run_on(after)
 
     def phrases(self, desk: Catalogue, values: Mapping[str, str], same: Mapping[str, str] | None = None, *,
                 spoken: bool = True) -> str:
@@ -87,10 +90,14 @@ class Speaker:
                 parts.append(self._choose(words.same).format(noun=words.nouns[0], other=same[slot]))
             else:
                 parts.append(self.phrase(desk, slot, value, spoken=spoken))
-        return join(parts)
+        return self._run_on(parts)
 
     def facts(self, desk: Catalogue, values: Mapping[str, str]) -> str:
         return join([f"the {self.noun(desk, s)} is {v}" for s, v in values.items()])
+
+    def _run_on(self, parts: Sequence[str]) -> str:
+        """Phrases mostly follow each other without "and": "in the east with parking"."""
+        return " ".join(parts) if self._rng.random() < 0.7 else join(parts)
 
     def _phrases(self, shared: tuple[str, ...], heldout: tuple[str, ...]) -> tuple[str, ...]:
         return shared if self._split == "train" else (*shared, *heldout)

@@ -20,6 +20,7 @@ class SlotWording:
     heldout: tuple[str, ...] = ()  # phrases that training text never has
     negative: tuple[str, ...] = ()  # for the value "no" of a yes-or-no slot: "without parking"
     before: tuple[str, ...] = ()  # phrases that stand before a noun: "*{value}* hotel"
+    instead: tuple[str, ...] = ()  # phrases that replace the noun: "a *{value}*" for "an attraction"
     same: tuple[str, ...] = ()  # references to a value of another service, `{other}`
     sources: tuple[str, ...] = ()  # "service.slot" whose values this slot may take
     questions: tuple[str, ...] = ()  # the system asks for the slot of a `{service}`
@@ -71,6 +72,7 @@ class Wording:
             heldout=given.heldout,
             negative=given.negative or (f"without {noun}", f"that has no {noun}"),
             before=given.before,
+            instead=given.instead,
             same=given.same or (f"with the same {noun} as the {{other}}",),
             sources=given.sources,
             questions=given.questions,
