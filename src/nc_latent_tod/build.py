@@ -5,7 +5,7 @@ A `Builder` lives as long as its worker: models, encoders and label files are lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -117,6 +117,25 @@ def act_tagging(job: Job, schema: Schema) -> ActTagging:
     return ActTagging(schema, job.act_tag.generation_cfg.preamble, normalise=job.act_tag.retriever.use_normalizer)
 
 
+def token_counter_of(section: ModelSection) -> tuple[Callable[[Sequence[str]], Sequence[int]], int]:
+    """A counter of tokens and the context length in tokens, without loading the model. Raises `ModelError`."""
+    if section.model_type == "scripted":
+        from nc_latent_tod.lm.scripted import ScriptedLM
+
+        scripted = ScriptedLM()
+        return scripted.count_tokens, scripted.max_length
+    from nc_latent_tod.lm.lengths import token_counter
+
+    return token_counter(model_path(section))
+
+
+def model_path(section: ModelSection) -> str:
+    """The folder or Hub id of a model; a packaged name becomes its folder."""
+    if section.model_name_or_path == PACKAGED_MODEL:
+        return str(resources.files("nc_latent_tod") / "data" / "tiny-starcoder")
+    return section.model_name_or_path
+
+
 def open_manifest(section: ManifestSection) -> Manifest:
     """The manifest that the job names. Raises `ConfigError` where it must exist and does not."""
     if section.type != "local":
@@ -135,9 +154,6 @@ def _load_model(section: ModelSection) -> LanguageModel:
         return ScriptedLM()
     from nc_latent_tod.lm.huggingface import load
 
-    name = section.model_name_or_path
-    if name == PACKAGED_MODEL:
-        name = str(resources.files("nc_latent_tod") / "data" / "tiny-starcoder")
-    return load(name, dtype=section.torch_dtype, device_map=section.device_map, adapter=section.adapter,
+    return load(model_path(section), dtype=section.torch_dtype, device_map=section.device_map, adapter=section.adapter,
                 attn_implementation=section.attn_implementation, load_in_8bit=section.load_in_8bit,
                 load_in_4bit=section.load_in_4bit, batch_size=section.batch_size)

@@ -39,9 +39,12 @@ class TokenCount:
 class LanguageModel(Protocol):
     """Not thread-safe. Results depend on the prompts and seeds alone, never on what shares a batch."""
 
-    tokens: TokenCount
     max_length: int  # tokens of prompt + continuation that the model can hold
     fingerprint: str  # changes with weights or tokenizer
+
+    @property
+    def tokens(self) -> TokenCount:
+        """What went through the model so far."""
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Length of each text in tokens."""
