@@ -151,3 +151,13 @@ def _task_label(task: Mapping[str, Any]) -> TaskLabel:
 def gold_label(state: BeliefState, prior: BeliefState, acts: Iterable[Act], delexicalised: str = "") -> Label:
     """A label that is known rather than inferred: simulated or annotated turns."""
     return Label(state=state, change=state_change(prior, state), acts=tuple(acts), delexicalised_response=delexicalised)
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """What annotators said of a turn. Evaluation reads it; nothing that labels does."""
+
+    label: Label
+    alternatives: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """{service: {slot: every accepted value}} for the slots of the state that have more than one."""
+    has_acts: bool = True  # False where the turn's acts were not annotated

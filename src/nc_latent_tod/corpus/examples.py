@@ -20,6 +20,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from nc_latent_tod.dialogue import Dialogue, Turn
+from nc_latent_tod.durable import move
 from nc_latent_tod.errors import ConfigError, CorpusError, DamagedError, RetryableError
 from nc_latent_tod.labels import Example
 
@@ -93,15 +94,10 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        move(Path(temporary), path)
     except OSError:
         Path(temporary).unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the name survives a power cut too
-    finally:
-        os.close(folder)
 
 
 def _line(example: Example) -> bytes:

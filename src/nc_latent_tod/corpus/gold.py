@@ -1,0 +1,129 @@
+"""Gold labels in, for evaluation alone: MultiWOZ 2.2, SGD and label files, by dialogue and turn.
+
+Turns are numbered as `load_dialogues` numbers them, whatever the source's own ids count. The state is cumulative: a
+service that a turn does not mention keeps its slots. Where several values are accepted, the label has the one that the
+state had before if it is still among them, else the first. Slots go by their bare names; values are lower case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nc_latent_tod.corpus import PACKAGED, packaged_corpus
+from nc_latent_tod.corpus.annotated_acts import MultiWozActs, frame_acts
+from nc_latent_tod.corpus.examples import read_examples
+from nc_latent_tod.corpus.json_files import mapping
+from nc_latent_tod.corpus.schema_guided import dialogue_files, schema_guided_rows, turns_of
+from nc_latent_tod.corpus.speakers import dialogue_id_of, exchanges
+from nc_latent_tod.errors import ConfigError, CorpusError, nearest
+from nc_latent_tod.labels import Act, Gold, gold_label
+
+GOLD_FORMATS = ("auto", "multiwoz", "sgd", "labels")
+
+GoldTurns = dict[tuple[str, int], Gold]
+"""Gold by (dialogue id, turn id)."""
+
+
+def load_gold(path: str | Path, format: str = "auto") -> GoldTurns:
+    """Read the gold labels at `path`: an annotated folder (and its split folders), a label file or a folder of them.
+
+    `format` auto: label files by their rows, MultiWOZ where a `dialog_acts.json` lies in the folder or beside it, else
+    SGD. System acts come from that file (MultiWOZ) or from the frames (SGD). Raises `CorpusError` or `ConfigError`.
+    """
+    if format not in GOLD_FORMATS:
+        raise ConfigError(f"No gold format {format!r}.{nearest(format, GOLD_FORMATS)} There are: {', '.join(GOLD_FORMATS)}.")
+    name = str(path)
+    source = packaged_corpus(name.removeprefix(PACKAGED)) if name.startswith(PACKAGED) else Path(path)
+    sources = _sources(source)
+    gold: GoldTurns = {}
+    if format == "labels" or (format == "auto" and not _is_annotated(sources[0])):
+        for file in sources:
+            _add(gold, _label_file(file))
+        return gold
+    acts = None if format == "sgd" else MultiWozActs.beside(source)
+    for part in sources:
+        for where, row in schema_guided_rows(part):
+            _add(gold, _dialogue(row, where, acts))
+    return gold
+
+
+def _sources(path: Path) -> list[Path]:
+    if path.is_file() or dialogue_files(path):
+        return [path]
+    if not path.is_dir():
+        raise CorpusError(f"{path}: no such file or folder, so there is no gold to compare with.")
+    children = sorted(path.iterdir())
+    found = [child for child in children if child.is_dir() and dialogue_files(child)] or [
+        child for child in children if child.name.endswith((".jsonl", ".jsonl.gz"))]
+    if not found:
+        raise CorpusError(f"{path}: no gold labels here. Expected dialogues*.json or .jsonl files with frames, folders of "
+                          "them, or label files (.jsonl, .jsonl.gz).")
+    return found
+
+
+def _is_annotated(source: Path) -> bool:
+    """True for dialogues with frames, False for a label file."""
+    return source.is_dir() or "turns" in next(schema_guided_rows(source), ("", {}))[1]
+
+
+def _add(gold: GoldTurns, turns: Iterator[tuple[tuple[str, int], Gold]]) -> None:
+    for key, value in turns:
+        if key in gold:
+            raise CorpusError(f"The gold has turn {key[1]} of dialogue {key[0]!r} twice.")
+        gold[key] = value
+
+
+def _label_file(path: Path) -> Iterator[tuple[tuple[str, int], Gold]]:
+    for example in read_examples(path):
+        yield (example.turn.dialogue_id, example.turn.turn_id), Gold(example.label)
+
+
+def _dialogue(row: Mapping[str, Any], where: str, acts: MultiWozActs | None) -> Iterator[tuple[tuple[str, int], Gold]]:
+    dialogue_id, turns = dialogue_id_of(row.get("dialogue_id"), where), turns_of(row, where)
+    tagged = acts.of_dialogue(dialogue_id) if acts else None
+    prior: dict[str, dict[str, str]] = {}
+    accepted: dict[str, dict[str, tuple[str, ...]]] = {}
+    for turn_id, exchange in enumerate(exchanges([turn.get("speaker", "") for turn in turns], where=where)):
+        for position in exchange.user:
+            accepted = {**accepted, **_states(turns[position], f"{where}, utterance {position}")}
+        state = {service: {slot: _kept(prior.get(service, {}).get(slot), values) for slot, values in slots.items()}
+                 for service, slots in accepted.items() if slots}
+        several = {service: {slot: values for slot, values in slots.items() if len(values) > 1}
+                   for service, slots in accepted.items()}
+        said = [_system_acts(turns[p], p, tagged, where) for p in exchange.response] if acts is None or tagged else [None]
+        known = [act for part in said if part is not None for act in part]
+        yield (dialogue_id, turn_id), Gold(gold_label(state, prior, sorted(set(known))),
+                                           {service: slots for service, slots in several.items() if slots},
+                                           has_acts=all(part is not None for part in said))
+        prior = state
+
+
+def _system_acts(turn: Mapping[str, Any], position: int, tagged: Mapping[int, Sequence[Act]] | None,
+                 where: str) -> Sequence[Act] | None:
+    if tagged is not None:
+        return tagged.get(position)
+    return frame_acts(_frames(turn, f"{where}, utterance {position}"))
+
+
+def _states(turn: Mapping[str, Any], where: str) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Accepted values, lower case, by service and bare slot name, for the services that the turn's frames name."""
+    states = {}
+    for frame in _frames(turn, where):
+        service = str(frame.get("service", ""))
+        slots = mapping(mapping(frame.get("state") or {}, where).get("slot_values", {}), where)
+        states[service] = {slot.removeprefix(f"{service}-"): tuple(dict.fromkeys(str(v).lower() for v in values))
+                           for slot, values in slots.items() if values}
+    return states
+
+
+def _frames(turn: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
+    frames = turn.get("frames")
+    if not isinstance(frames, list):
+        raise CorpusError(f"{where}: no 'frames', so this dialogue has no gold annotations.")
+    return [mapping(frame, where) for frame in frames]
+
+
+def _kept(before: str | None, values: tuple[str, ...]) -> str:
+    return before if before in values else values[0]
