@@ -51,6 +51,8 @@ class Conversation:
             name = "Acknowledge" if self._turns else "Greeting"
             response = f"{self.speaker.system('acknowledge' if self._turns else 'hello')} {response}"
             acts = [Act(name), *acts]
+        if self._utterance.endswith(".") and self.chance(0.2):
+            self._utterance = self._utterance[:-1]  # as people type
         state = {service: dict(slots) for service, slots in self.state.items()}
         last = self._turns[-1].system_response if self._turns else ""
         self._turns.append(Turn(self._id, len(self._turns), last, self._utterance, response))

@@ -31,8 +31,6 @@ class Speaker:
         leads = user_templates.LEAD_INS.get("first" if first else move, ())
         if leads and self._rng.random() < 0.25 and not text.startswith(("hello", "hi,", "good")):
             text = f"{self._choose(leads)} {text}"
-        if text.endswith(".") and self._rng.random() < 0.2:
-            text = text[:-1]
         return tidy(text)
 
     def system(self, act: str, **fields: str) -> str:
