@@ -1,0 +1,86 @@
+"""What one turn adds to the numerator and the denominator of every metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from nc_latent_tod.labels import Act, Gold, Label
+
+MAX_TURN_POSITION = 20  # later turns are counted together under this position
+
+Sums = dict[tuple[str, str], list[float]]
+"""{(scope, metric): [numerator, denominator]}; scope is "", "service:NAME" or "turn:NUMBER"."""
+
+_DONTCARE = frozenset({"dontcare", "dont care", "don't care", "do not care", "doesn't care", "does not care"})
+
+
+def normalised(value: str) -> str:
+    """A value as it is compared."""
+    folded = " ".join(value.casefold().split())
+    return "dontcare" if folded in _DONTCARE else folded
+
+
+def add_turn(sums: Sums, turn_id: int, label: Label, gold: Gold) -> None:
+    """Add what one turn contributes to every metric of its dialogue."""
+    position = min(turn_id, MAX_TURN_POSITION)
+    predicted, expected = _flat(label.state), _flat(gold.label.state)
+    right = {key for key, value in predicted.items() if key in expected and value in _accepted(gold, key, expected)}
+    _add_state(sums, "", predicted, expected, right)
+    sums[f"turn:{position}", "joint_goal_accuracy"][0] += len(right) == len(predicted) == len(expected)
+    sums[f"turn:{position}", "joint_goal_accuracy"][1] += 1
+    sums["", "turn_accuracy"][0] += _same_change(label, gold)
+    sums["", "turn_accuracy"][1] += 1
+    sums["", "failed_turns"][0] += bool(label.failures)
+    sums["", "failed_turns"][1] += 1
+    for service in {service for service, _ in {**predicted, **expected}}:
+        mine, theirs = ({k: v for k, v in part.items() if k[0] == service} for part in (predicted, expected))
+        _add_state(sums, f"service:{service}", mine, theirs, {key for key in right if key[0] == service})
+    acts_predicted, acts_expected = (label.acts, gold.label.acts) if gold.has_acts else ((), ())
+    _add_acts(sums, "", acts_predicted, acts_expected)
+    for service in {act.service for act in (*acts_predicted, *acts_expected) if act.service}:
+        _add_acts(sums, f"service:{service}", *([a for a in acts if a.service == service]
+                                                for acts in (acts_predicted, acts_expected)))
+
+
+def _add_state(sums: Sums, scope: str, predicted: Mapping, expected: Mapping, right: set) -> None:
+    exact = len(right) == len(predicted) == len(expected)
+    for name, numerator, denominator in (
+            ("joint_goal_accuracy", exact, 1), ("slot_precision", len(right), len(predicted)),
+            ("slot_recall", len(right), len(expected)), ("slot_f1", 2 * len(right), len(predicted) + len(expected))):
+        sums[scope, name][0] += numerator
+        sums[scope, name][1] += denominator
+
+
+_LEVELS: Mapping[str, Callable[[Act], tuple[str, ...]]] = {
+    "act": lambda act: (act.act, act.service),
+    "act_slot": lambda act: (act.act, act.service, act.slot),
+    "act_slot_value": lambda act: (act.act, act.service, act.slot, normalised(act.value)),
+}
+
+
+def _add_acts(sums: Sums, scope: str, predicted: Iterable[Act], expected: Iterable[Act]) -> None:
+    for level, key in _LEVELS.items():
+        mine, theirs = set(map(key, predicted)), set(map(key, expected))
+        both = len(mine & theirs)
+        for name, numerator, denominator in (("precision", both, len(mine)), ("recall", both, len(theirs)),
+                                             ("f1", 2 * both, len(mine) + len(theirs))):
+            sums[scope, f"{level}_{name}"][0] += numerator
+            sums[scope, f"{level}_{name}"][1] += denominator
+
+
+def _flat(state: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], str]:
+    return {(service, slot): normalised(value) for service, slots in state.items() for slot, value in slots.items()}
+
+
+def _accepted(gold: Gold, key: tuple[str, str], expected: Mapping[tuple[str, str], str]) -> set[str]:
+    service, slot = key
+    return {expected[key], *map(normalised, gold.alternatives.get(service, {}).get(slot, ()))}
+
+
+def _same_change(label: Label, gold: Gold) -> bool:
+    mine, theirs = ({(service, slot): value for service, slots in change.items() for slot, value in slots.items()}
+                    for change in (label.change, gold.label.change))
+    expected = _flat(gold.label.state)
+    return mine.keys() == theirs.keys() and all(
+        (value is None) == (theirs[key] is None)
+        and (value is None or normalised(value) in _accepted(gold, key, expected)) for key, value in mine.items())
