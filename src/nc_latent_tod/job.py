@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, get_args
 
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, ValidationError
@@ -55,7 +54,7 @@ class Job(Section):
     run_id: str | None = Field(None, pattern=NAME_PATTERN)
     """The run's name within the group; made from the split and the fingerprint where it is left out."""
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of every option that can change a label, defaults included, as canonical JSON.
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli import about, queueing
+from nc_latent_tod.cli import about, labelling, queueing
 from nc_latent_tod.cli.console import Commands, epilog, log_to, standard_error
 
 app = typer.Typer(name="nc-latent-tod", cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
                   pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
                   epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod label job.json"))
-for group in (queueing, about):
+for group in (labelling, queueing, about):
     app.add_typer(group.app)
 
 
@@ -25,6 +26,6 @@ def options(
     log_to(standard_error(), verbose=verbose or debug)
 
 
-def main() -> None:
-    """Run the command line and exit."""
-    app()
+def main(*command: str) -> None:
+    """Run the command line, with `command` before its own arguments, and exit."""
+    app([*command, *sys.argv[1:]])

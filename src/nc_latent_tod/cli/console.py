@@ -36,7 +36,7 @@ class Commands(TyperGroup):
         except (NcLatentTodError, OSError) as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            print(f"error: {error}", file=sys.stderr)
+            remark(f"error: {error}")
             raise typer.Exit(exit_code(error)) from None
 
 
@@ -53,12 +53,15 @@ def epilog(*examples: str) -> str:
 
 
 def log_to(console: Console, *, verbose: bool) -> None:
-    """Send log records to `console`: warnings and errors, with `verbose` information too."""
-    from rich.logging import RichHandler
+    """Send log records to stderr: warnings and errors, with `verbose` information too. Whole lines unless on a terminal."""
+    if console.is_terminal:
+        from rich.logging import RichHandler
 
-    handler = RichHandler(console=console, show_path=False, markup=False)
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", handlers=[handler],
-                        force=True)
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True,
+                            handlers=[RichHandler(console=console, show_path=False, markup=False)])
+    else:
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", force=True)
+    logging.getLogger("nc_latent_tod").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 def standard_output() -> Console:
@@ -73,6 +76,11 @@ def standard_error() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def remark(text: str) -> None:
+    """Tell people something beside the results."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def print_json(data: Any) -> None:

@@ -11,9 +11,10 @@ from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.job import Job, parse_job
 
 
-def read_job(path: Path) -> Job:
-    """Read and check one job file. Raises `ConfigError`."""
-    return parse_job(_read(path), str(path))
+def read_job(path: Path, *, schema: str | None = None) -> Job:
+    """Read and check one job file; `schema` takes the place of its `data.schema_path`. Raises `ConfigError`."""
+    job = parse_job(_read(path), str(path))
+    return job.model_copy(update={"data": job.data.model_copy(update={"schema_path": schema})}) if schema else job
 
 
 def job_files(paths: Iterable[Path]) -> list[Path]:

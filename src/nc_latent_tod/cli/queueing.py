@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, QueueOption, epilog, print_json, standard_output
-from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.cli.console import (
+    JsonOption,
+    QueueOption,
+    epilog,
+    log_to,
+    print_json,
+    standard_error,
+    standard_output,
+)
+from nc_latent_tod.errors import ConfigError, RetryableError
 
 if TYPE_CHECKING:
     from nc_latent_tod.queues.local import FolderQueue
@@ -39,6 +47,36 @@ def enqueue(
     typer.echo(f"{len(new)} enqueued, {len(known)} already there.")
     if known and (dead := len(opened.status().dead)):
         typer.echo(f"{dead} jobs of this queue are dead letters: see nc-latent-tod status, then nc-latent-tod redrive.")
+
+
+@app.command(epilog=epilog("nc-latent-tod work", "nc-latent-tod work --drain --workers 2"))
+def work(
+    queue: QueueOption = "",
+    drain: Annotated[bool, typer.Option("--drain", help="End when the queue holds no job, ready or in flight.")] = False,
+    max_jobs: Annotated[int | None, typer.Option("--max-jobs", min=1, show_default=False,
+                                                 help="End after so many jobs (of each worker).")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; they share the cores.")] = 1,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, show_default=False,
+                                                help="Threads of each worker. Default: cores / workers.")] = None,
+    lease: Annotated[float, typer.Option("--lease", min=1.0, help="Seconds after which the job of a worker that died is "
+                                                                  "taken over.")] = 60.0,
+) -> None:
+    """Run the jobs of the queue, until stopped.
+
+    The first SIGTERM or SIGINT ends a worker after the turns in hand and gives its job back; a second one ends it at once.
+    """
+    from nc_latent_tod.cli.working import run_queue, start_workers
+
+    opened = open_queue(queue, lease_s=lease)
+    log_to(standard_error(), verbose=True)
+    if workers > 1 or threads:
+        own = ["work", "--queue", queue, "--lease", str(lease), *(["--drain"] if drain else []),
+               *(["--max-jobs", str(max_jobs)] if max_jobs else [])]
+        raise typer.Exit(start_workers(workers, own, threads=threads))
+    summary = run_queue(opened, lease_s=lease, drain=drain, max_jobs=max_jobs)
+    typer.echo(", ".join(f"{count} {outcome}" for outcome, count in asdict(summary).items()))
+    if summary.dead or (drain and opened.status().dead):
+        raise RetryableError("The queue has dead letters: see nc-latent-tod status, then nc-latent-tod redrive.")
 
 
 @app.command(epilog=epilog("nc-latent-tod status", "nc-latent-tod status --watch"))

@@ -1,11 +1,14 @@
-"""What a queue holds, as tables for people."""
+"""Queues and runs as tables for people."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nc_latent_tod.pipeline import Result
 from nc_latent_tod.queues.status import QueueStatus
 
 
@@ -33,6 +36,33 @@ def _dead(status: QueueStatus) -> Table:
     table = Table("job", "attempts", "reason", title="Dead letters", title_justify="left")
     for job in status.dead:
         table.add_row(Text(job.name), str(job.attempts), Text(job.reason))
+    return table
+
+
+def run_result(result: Result, differing: int | None) -> RenderableType:
+    """What one run gave; for a replay also how many turns came out differently."""
+    entry, progress = result.entry, result.progress
+    rows = [("run", f"{entry.group_id} / {entry.run_id}"), ("dialogues", str(entry.num_dialogues)),
+            ("turns", f"{entry.num_logs}, of which {entry.num_failures} with a failed task")]
+    if progress is None:
+        rows.append(("", "was finished before: nothing was done"))
+    else:
+        seconds = max(progress.seconds, 1e-9)
+        labelled = progress.turns_done - progress.turns_resumed
+        share = progress.unparsable / progress.candidates if progress.candidates else 0.0
+        rows += [("candidates", f"{progress.candidates}, of which {share:.1%} did not parse"),
+                 ("time", f"{duration(progress.seconds)}, {labelled / seconds:.2f} turns/s"),
+                 ("tokens", f"{progress.tokens.computed / max(labelled, 1):,.0f} a turn through the model, "
+                            f"{progress.tokens.shared / max(labelled, 1):,.0f} more taken from its cache")]
+    if differing is not None:
+        rows.append(("replay", f"{differing} turns differ from the stored labels" if differing else "all labels are the same"))
+    return _grid([*rows, ("labels", entry.labels_url)])
+
+
+def _grid(rows: Sequence[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), Text(value))
     return table
 
 

@@ -1,0 +1,260 @@
+"""The command line: what it prints, how it exits, what it imports."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nc_latent_tod.cli import app
+from nc_latent_tod.cli.console import EXIT_CODES, exit_code
+from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
+from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
+from nc_latent_tod.simulate import simulate
+
+ROOT = Path(__file__).resolve().parents[1]
+EXPERIMENTS = ROOT / "src" / "nc_latent_tod" / "experiments"
+HEAVY = {"torch", "boto3", "faiss", "transformers", "datasets", "numpy", "fsspec", "sentence_transformers"}
+COMMANDS = sorted(command.name or command.callback.__name__
+                  for group in app.registered_groups for command in group.typer_instance.registered_commands)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working folder with a queue of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NC_LATENT_TOD_QUEUE_PATH", "queue")
+    return tmp_path
+
+
+def call(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def command_line(*arguments: object, **options) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "nc_latent_tod", *map(str, arguments)], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def write_logs(path: Path, dialogues: int) -> None:
+    with path.open("w") as file:
+        for one in simulate(packaged_schema(), packaged_entities(), packaged_wording(), n=dialogues, seed=1,
+                            templates="heldout"):
+            turns = [{"speaker": speaker, "utterance": text} for turn in one.dialogue.turns
+                     for speaker, text in (("user", turn.user_utterance), ("system", turn.system_response)) if text]
+            file.write(json.dumps({"dialogue_id": one.dialogue.dialogue_id, "turns": turns}) + "\n")
+
+
+def write_job(path: Path, split: str = "train_0_4", **sections) -> Path:
+    scripted = {"model": {"model_type": "scripted"}, "retriever": {"type": "none"}}
+    job = {"data": {"eval_set_path_or_name": "logs.jsonl", "eval_set_split_name": split, "schema_path": "packaged:schema"},
+           "dst": scripted, "act_tag": scripted, "data_warmup": 2,
+           "manifest": {"type": "local", "manifest_path": "manifest", "group_id": "mine"}, **sections}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(job))
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_an_example_and_the_exit_codes(command):
+    help_text = " ".join(call(command, "--help").stdout.split())
+
+    assert f"Example: nc-latent-tod {command}" in help_text
+    assert EXIT_CODES in help_text
+
+
+def test_help_imports_nothing_heavy_and_costs_less_than_half_a_second():
+    code = ("import sys\nfrom nc_latent_tod.cli import app\n"
+            f"for command in [None, *{COMMANDS!r}]:\n"
+            "    app(['--help'] if command is None else [command, '--help'], standalone_mode=False)\n"
+            f"print(sorted(set(sys.modules) & {HEAVY!r}))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert command_line("--help").wait(timeout=60) == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5  # seconds of processor time
+
+
+def test_expected_errors_have_the_documented_exit_codes():
+    assert [exit_code(error) for error in (
+        ConfigError(""), DamagedError(""), InterruptedJobError(""), LeaseLostError(""), OSError())] == [2, 2, 3, 3, 1]
+
+
+def test_a_wrong_job_file_is_one_readable_error_and_a_traceback_only_on_request(folder):
+    job = write_job(folder / "job.json", bach=1)
+
+    plain, debug = call("label", job), call("--debug", "label", job)
+
+    assert plain.exit_code == debug.exit_code == 2
+    assert plain.stderr.startswith("error: ") and "bach = 1: unknown key." in plain.stderr
+    assert "Traceback" not in plain.stderr and "Traceback" in debug.stderr
+
+
+def test_a_job_without_a_schema_says_so_before_anything_is_loaded(folder):
+    data = {"eval_set_path_or_name": "absent.jsonl", "eval_set_split_name": "train_0_4"}
+
+    result = call("label", write_job(folder / "job.json", data=data))
+
+    assert result.exit_code == 2 and "data.schema_path" in result.stderr
+
+
+def test_a_job_is_labelled_once_and_its_replay_gives_the_same_labels(folder):
+    write_logs(folder / "logs.jsonl", 4)
+    job = write_job(folder / "job.json")
+
+    first = json.loads(call("label", job, "--json").stdout)
+    again = json.loads(call("label", job, "--json").stdout)
+    replayed = json.loads(call("label", job, "--replay", first["entry"]["run_id"], "--json").stdout)
+    unknown = call("label", job, "--replay", "nobody")
+
+    assert first["progress"]["turns_done"] == first["entry"]["num_logs"] > 8
+    assert again["entry"] == first["entry"] and again["progress"] is None
+    assert replayed["differing_turns"] == 0
+    assert unknown.exit_code == 2 and "no run 'nobody'" in unknown.stderr
+
+
+def test_a_changed_label_shows_in_the_replay(folder):
+    from nc_latent_tod.cli.labelling import _differing
+    from nc_latent_tod.corpus.examples import read_examples
+    write_logs(folder / "logs.jsonl", 4)
+    entry = json.loads(call("label", write_job(folder / "job.json"), "--json").stdout)["entry"]
+    stored = read_examples(entry["labels_url"])
+
+    class Backends:
+        labels = staticmethod(lambda entry: stored)
+
+    class Result:
+        entry = None
+        examples = stored[1:]
+
+    assert _differing(Result, Backends) == 1
+
+
+def test_notes_on_keys_without_effect_go_to_stderr_once(folder):
+    write_logs(folder / "logs.jsonl", 4)
+
+    result = call("label", write_job(folder / "job.json", wandb={"run_tags": ["x"]}), "--json")
+
+    assert result.stderr.count("`wandb` has no meaning here") == 1
+    assert json.loads(result.stdout)["entry"]["run_id"]
+
+
+def test_enqueued_jobs_are_done_once_however_often_they_are_enqueued(folder):
+    write_logs(folder / "logs.jsonl", 6)
+    for split in ("train_0_2", "train_2_4", "train_4_6"):
+        write_job(folder / "jobs" / f"{split}.json", split)
+
+    assert "3 enqueued, 0 already there" in call("enqueue", "jobs").stdout
+    assert len(json.loads(call("enqueue", "jobs", "--json").stdout)["already_there"]) == 3
+    worked = call("work", "--drain")
+
+    assert worked.exit_code == 0, worked.stderr
+    assert json.loads(call("status", "--json").stdout) == {"ready": 0, "in_flight": [], "done": 3, "dead": []}
+    assert len(list(Path("manifest/mine").glob("*.json"))) == 3
+
+
+def test_one_wrong_job_file_keeps_all_others_out_of_the_queue(folder):
+    write_job(folder / "jobs" / "a.json")
+    write_job(folder / "jobs" / "b.json", seed=-1)
+
+    result = call("enqueue", "jobs")
+
+    assert result.exit_code == 2 and "jobs/b.json" in result.stderr and "seed = -1" in result.stderr
+    assert json.loads(call("status", "--json").stdout)["ready"] == 0
+
+
+def test_a_job_that_can_never_work_is_a_dead_letter_with_its_reason_until_it_is_put_back(folder):
+    call("enqueue", write_job(folder / "job.json"))  # there are no logs
+
+    worked = call("work", "--drain")
+    [dead] = json.loads(call("status", "--json").stdout)["dead"]
+
+    assert worked.exit_code == 3 and "dead letters" in worked.stderr
+    assert "logs.jsonl: no such file" in dead["reason"]
+    assert "Dead letters" in call("status").stdout
+    assert call("redrive", "absent").exit_code == 2
+    assert "1 put back" in call("redrive", "--all").stdout
+    write_logs(folder / "logs.jsonl", 4)
+    assert call("work", "--drain").exit_code == 0
+
+
+def test_without_a_queue_the_message_names_the_variable(folder, monkeypatch):
+    monkeypatch.delenv("NC_LATENT_TOD_QUEUE_PATH")
+
+    result = call("status")
+
+    assert result.exit_code == 2 and "NC_LATENT_TOD_QUEUE_PATH" in result.stderr
+
+
+def test_a_job_that_sigterm_stopped_goes_on_to_the_labels_of_an_undisturbed_one(folder):
+    write_logs(folder / "logs.jsonl", 120)
+    job = write_job(folder / "job.json", "train_0_120")
+    whole = json.loads(call("label", write_job(folder / "whole.json", "train_0_120", output={"labels_url": "whole"},
+                                               manifest={"type": "local", "manifest_path": "m2", "group_id": "mine"}),
+                            "--json").stdout)
+
+    process = command_line("label", job)
+    while not any(Path("outputs/mine/checkpoints").rglob("*.jsonl*")) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, remarks = process.communicate(timeout=60)
+    resumed = json.loads(call("label", job, "--json").stdout)
+
+    assert process.returncode == 143, remarks
+    assert "goes on from there" in remarks and "Traceback" not in remarks
+    assert resumed["progress"]["turns_resumed"] > 0
+    assert resumed["entry"]["sha256"] == whole["entry"]["sha256"]
+
+
+def test_workers_share_a_queue(folder):
+    write_logs(folder / "logs.jsonl", 8)
+    for start in range(0, 8, 2):
+        write_job(folder / "jobs" / f"{start}.json", f"train_{start}_{start + 2}")
+    call("enqueue", "jobs")
+
+    process = command_line("work", "--drain", "--workers", 2)
+    _, log = process.communicate(timeout=120)
+
+    assert process.returncode == 0, log
+    assert json.loads(call("status", "--json").stdout)["done"] == 4
+
+
+@pytest.mark.parametrize("script", ["offline_labelling_experiment", "enqueue_job", "poll_for_offline_label_jobs",
+                                    "upload_offline_labeled_dataset"])
+def test_the_scripts_of_the_original_instructions_are_the_commands(script):
+    command = {"offline_labelling_experiment": "label", "enqueue_job": "enqueue", "poll_for_offline_label_jobs": "work",
+               "upload_offline_labeled_dataset": "publish"}[script]
+
+    done = subprocess.run([sys.executable, EXPERIMENTS / f"{script}.py", "--help"], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    assert f"Example: nc-latent-tod {command}" in " ".join(done.stdout.split())
+
+
+def test_the_original_instructions_label_a_corpus(folder):
+    write_logs(folder / "logs.jsonl", 6)
+    write_job(folder / "runs" / "job_0.json", "train_0_2")
+    generate = ROOT / "runs" / "offline_labelling_experiment" / "initial_labelling" / "generate_runs.py"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    for command in (
+        [sys.executable, EXPERIMENTS / "offline_labelling_experiment.py", "runs/job_0.json"],
+        [sys.executable, generate, "--dialogues", "6", "--partition-size", "2", "--template", "runs/job_0.json",
+         "--out", "runs/dependents"],
+        ["bash", ROOT / "folder_runner.sh", EXPERIMENTS / "enqueue_job.py", "runs/dependents"],
+        [sys.executable, EXPERIMENTS / "poll_for_offline_label_jobs.py", "--drain"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        assert done.returncode == 0, done.stderr
+
+    entries = [json.loads(path.read_text()) for path in Path("manifest/mine").glob("*.json")]
+    assert sorted(entry["labelled_dataset_split_name"] for entry in entries) == ["train_0_2", "train_2_4", "train_4_6"]
+    assert sum(len(entry["seed_run_ids"]) > 0 for entry in entries) == 2
