@@ -108,6 +108,13 @@ def test_a_schema_of_many_services_can_be_simulated():
     check(schema, simulate(schema, entities, Wording(), n=200, seed=1, templates="all"))
 
 
+def test_tables_of_one_sparse_entity_can_be_simulated():
+    schema = Schema.from_json(CLINIC)
+    rows = {"Clinic_1": [{"doctor_name": "dr ada pell"}]}
+    for split in ("all", "train", "heldout"):
+        check(schema, simulate(schema, rows, Wording(), n=50, seed=1, templates="all", entity_split=split))
+
+
 def test_no_template_is_both_trained_on_and_held_out():
     for train, heldout in ((USER_TRAIN, USER_HELDOUT), (SYSTEM_TRAIN, SYSTEM_HELDOUT)):
         assert train.keys() == heldout.keys()
@@ -144,6 +151,11 @@ def test_delexicalising_gives_equal_values_to_their_acts_in_order():
     acts = [Act("Inform", "hotel", "nights", "2"), Act("Inform", "hotel", "guests", "2")]
     text = delexicalise("2 nights for 2 people, 22 in all", acts)
     assert text == "[hotel_nights] nights for [hotel_guests] people, 22 in all"
+
+
+def test_delexicalising_leaves_yes_and_no_alone():
+    acts = [Act("NotifyFailure", "hotel", "parking", "no"), Act("NotifyFailure", "hotel", "area", "east")]
+    assert delexicalise("there is no hotel in the east", acts) == "there is no hotel in the [hotel_area]"
 
 
 def test_entities_with_a_slot_the_schema_lacks_are_refused():

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from nc_latent_tod.labels import Act
 from nc_latent_tod.simulate.catalogue import Catalogue, Row
 from nc_latent_tod.simulate.conversation import Conversation
-from nc_latent_tod.simulate.search import References, answer, ask, say_open
+from nc_latent_tod.simulate.detours import ask
+from nc_latent_tod.simulate.search import References, answer, say_open
 
+_MAX_FACTS = 3
 _LETTERS = "bcdfghjkmnpqrstvwxz"
 
 
@@ -101,9 +103,12 @@ def _fail(talk: Conversation, desk: Catalogue, wanted: Mapping[str, str]) -> Non
     phrases = talk.speaker.phrases(desk, {slot: wanted[slot]}, spoken=False)
     acts = [Act("NotifyFailure", service, slot, wanted[slot])]
     sentences = [talk.speaker.system("booking_failed", service=desk.words.names[0], phrases=phrases)]
-    if talk.chance(0.6):
+    if talk.chance(0.5):
         acts.append(Act("RequestAlternatives", service))
         sentences.append(talk.speaker.system("alternatives"))
+    elif talk.chance(0.5):
+        acts.append(Act("Request", service, slot))
+        sentences.append(talk.speaker.question(desk, [slot]))
     talk.system(acts, *sentences)
     if not _revise(talk, desk, "retry", slot):
         talk.user(talk.speaker.user("confirm_yes"))
@@ -125,7 +130,8 @@ def _revise(talk: Conversation, desk: Catalogue, move: str, slot: str = "") -> b
 def _succeed(talk: Conversation, desk: Catalogue, row: Row) -> None:
     service, noun, name = desk.service.name, desk.words.names[0], row.get(desk.name_slot, "")
     if not name:
-        acts, facts = [Act("NotifySuccess", service)], {s.name: row[s.name] for s in desk.service.slots if s.name in row}
+        acts = [Act("NotifySuccess", service)]
+        facts = dict([(s, v) for s, v in row.items() if s not in desk.book_slots and s not in desk.yes_no][:_MAX_FACTS])
         sentences = [talk.speaker.system("success_call", service=noun)]
         if facts:
             acts += [Act("Inform", service, s, v) for s, v in facts.items()]

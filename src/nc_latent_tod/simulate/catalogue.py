@@ -88,7 +88,7 @@ def catalogues(schema: Schema, entities: Mapping[str, Sequence[Row]], wording: W
                                   f"{nearest(slot, service.slots_by_name)}")
     name_slots = {s.name: _name_slot(s, wording.for_service(s), entities.get(s.name, ())) for s in schema.services}
     tables = {s.name: _split(entities.get(s.name, ()), name_slots[s.name], split) for s in schema.services}
-    built = {s.name: _catalogue(s, wording, tables, name_slots[s.name]) for s in schema.services}
+    built = {s.name: _catalogue(s, wording, tables, name_slots[s.name] if tables[s.name] else "") for s in schema.services}
     talked = {name: c for name, c in built.items() if c.find_slots or c.book_slots}
     if not talked:
         raise ConfigError("No service of the schema has an intent with slots: there is nothing to simulate.")

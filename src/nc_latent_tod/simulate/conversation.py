@@ -18,6 +18,7 @@ class Conversation:
         self.speaker = Speaker(rng, split)
         self.state: dict[str, dict[str, str]] = {}
         self.extra = 0
+        self.withdrawn: set[tuple[str, str]] = set()  # (service, slot)
         self._id = dialogue_id
         self._prior: BeliefState = {}
         self._utterance = ""
@@ -36,6 +37,7 @@ class Conversation:
     def drop(self, service: str, slot: str) -> None:
         """The user's next utterance withdraws a value."""
         del self.state[service][slot]
+        self.withdrawn.add((service, slot))
         if not self.state[service]:
             del self.state[service]
 

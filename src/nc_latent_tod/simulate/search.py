@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from nc_latent_tod.labels import Act
 from nc_latent_tod.simulate.catalogue import Catalogue, Row
 from nc_latent_tod.simulate.conversation import Conversation
+from nc_latent_tod.simulate.detours import change, detour, missing_slots, named, other_values, withdraw
 from nc_latent_tod.simulate.wording import is_yes
 
 References = Mapping[str, tuple[str, str]]
@@ -31,15 +32,14 @@ def search(talk: Conversation, desk: Catalogue, references: References) -> Row:
             continue
         _offer(talk, desk, target)
         offered.append(target[desk.name_slot])
-        if not _detour(talk, desk, offered):
-            return _named(desk, offered[-1])
+        if not detour(talk, desk, offered):
+            return named(desk, offered[-1])
 
 
 def _open(talk: Conversation, desk: Catalogue, references: References) -> Row:
     service, rng = desk.service.name, talk.rng
-    bare = talk.spend(0.08)
     target = rng.choice(desk.rows)
-    if bare:
+    if missing_slots(talk, desk, target) and talk.spend(0.08):
         talk.user(talk.speaker.user("open_bare", first=talk.first, service=talk.speaker.service(desk)))
         _request(talk, desk, target)
         return target
@@ -63,7 +63,7 @@ def _open(talk: Conversation, desk: Catalogue, references: References) -> Row:
     say_open(talk, desk, wanted, {s: other for s, (other, _) in same.items()})
     talk.set(service, wanted)
     free = [s for s in desk.find_slots if s not in wanted and s not in desk.yes_no]
-    if free and talk.chance(0.05):
+    if free and talk.chance(0.08):
         slot = rng.choice(free)
         talk.user(talk.speaker.user("dontcare", noun=talk.speaker.noun(desk, slot)))
         talk.set(service, {slot: "dontcare"})
@@ -77,12 +77,8 @@ def say_open(talk: Conversation, desk: Catalogue, wanted: Mapping[str, str], sam
     talk.user(talk.speaker.user(move, first=talk.first, service=noun, phrases=phrases))
 
 
-def _missing(talk: Conversation, desk: Catalogue, target: Row) -> list[str]:
-    return [s for s in desk.find_slots if s not in talk.slots(desk.service.name) and s in target]
-
-
 def _asked(talk: Conversation, desk: Catalogue, target: Row) -> bool:
-    missing = _missing(talk, desk, target)
+    missing = missing_slots(talk, desk, target)
     likely = 0.9 if {*missing} & {*desk.required} else 0.35
     if desk.name_slot in talk.slots(desk.service.name) or not missing or not talk.spend(likely):
         return False
@@ -92,13 +88,13 @@ def _asked(talk: Conversation, desk: Catalogue, target: Row) -> bool:
 
 def _request(talk: Conversation, desk: Catalogue, target: Row) -> None:
     """The system asks for one or two slots, and the user answers."""
-    service, missing = desk.service.name, _missing(talk, desk, target)
+    service, missing = desk.service.name, missing_slots(talk, desk, target)
     open_slots = [s for s in missing if s not in desk.yes_no]
     slots = [talk.rng.choice([s for s in missing if s in desk.required] or missing)]
     if len(open_slots) > 1 and talk.chance(0.15):
         slots = talk.rng.sample(open_slots, 2)
     talk.system([Act("Request", service, s) for s in slots], talk.speaker.question(desk, slots))
-    if len(slots) == 1 and slots[0] not in desk.required and talk.chance(0.15):
+    if len(slots) == 1 and slots[0] not in desk.required and talk.chance(0.2):
         talk.user(talk.speaker.user("answer_dontcare", noun=talk.speaker.noun(desk, slots[0], main=True)))
         talk.set(service, {slots[0]: "dontcare"})
         return
@@ -127,7 +123,7 @@ def _confirmed(talk: Conversation, desk: Catalogue, target: Row) -> bool:
     acts = [Act("Confirm", service, s, v) for s, v in held.items()]
     talk.system(acts, talk.speaker.system("confirm", service=desk.words.names[0], phrases=phrases))
     slot = talk.rng.choice(list(held))
-    others = _others(desk, talk.slots(service), slot)
+    others = other_values(desk, talk.slots(service), slot)
     if others and talk.chance(0.3):
         values = {slot: talk.rng.choice(others)}
         talk.user(talk.speaker.user("confirm_no", phrases=talk.speaker.phrases(desk, values)))
@@ -141,9 +137,12 @@ def _offer(talk: Conversation, desk: Catalogue, target: Row) -> None:
     service, name, state = desk.service.name, target[desk.name_slot], talk.slots(desk.service.name)
     asked = [s for s in desk.find_slots if s in state]
     told = [s for s in desk.find_slots if s in target and (talk.chance(0.7) if s in asked else talk.chance(0.25))][:3]
+    known = state.get(desk.name_slot) == name  # the user named it: told about, not offered
+    if known and not told:
+        told = [s for s in desk.find_slots if s in target][:1]
     values = {s: target[s] for s in told}
     kind = "offer" if values else "offer_bare"
-    if state.get(desk.name_slot) == name and values:
+    if known and values:
         kind = "inform_name"
     act = "Inform" if kind == "inform_name" else "Offer"
     acts = [Act(act, service, desk.name_slot, name), *(Act(act, service, s, v) for s, v in values.items())]
@@ -169,7 +168,7 @@ def _no_result(talk: Conversation, desk: Catalogue) -> Row:
         if rows:
             target = rng.choice(rows)
             if talk.chance(0.2):
-                _withdraw(talk, desk, slot)
+                withdraw(talk, desk, slot)
             else:
                 change(talk, desk, slot, target[slot])
             return target
@@ -178,103 +177,3 @@ def _no_result(talk: Conversation, desk: Catalogue) -> Row:
     talk.user(talk.speaker.user("change", phrases=talk.speaker.phrases(desk, changed)))
     talk.set(service, changed)
     return target
-
-
-def change(talk: Conversation, desk: Catalogue, slot: str, value: str) -> None:
-    """The user changes one constraint."""
-    if desk.stands_alone(slot, value) and talk.chance(0.4):
-        noun = talk.speaker.noun(desk, slot, main=True)
-        talk.user(talk.speaker.user("change_value", noun=noun, value=value))
-    else:
-        talk.user(talk.speaker.user("change", phrases=talk.speaker.phrases(desk, {slot: value})))
-    talk.set(desk.service.name, {slot: value})
-
-
-def _withdraw(talk: Conversation, desk: Catalogue, slot: str) -> None:
-    talk.user(talk.speaker.user("withdraw", noun=talk.speaker.noun(desk, slot, main=True)))
-    talk.drop(desk.service.name, slot)
-
-
-def _detour(talk: Conversation, desk: Catalogue, offered: list[str]) -> bool:
-    """After an offer the user may change or withdraw a constraint, ask something, or want another entity.
-
-    True where the system has to search again, False where the user is content with the last offer.
-    """
-    state = talk.slots(desk.service.name)
-    if desk.name_slot in state:
-        return False
-    held = [s for s in desk.find_slots if s in state]
-    if held and talk.spend(0.2):
-        return _change_mind(talk, desk, talk.rng.choice(held))
-    if len(held) > 1 and talk.spend(0.06):
-        _withdraw(talk, desk, talk.rng.choice(held))
-        return True
-    if talk.spend(0.12):
-        _another(talk, desk, offered)
-    elif desk.yes_no & set(desk.find_slots) and talk.spend(0.4):
-        _ask_yes_no(talk, desk, _named(desk, offered[-1]))
-    if desk.attributes and talk.spend(0.25):
-        ask(talk, desk, _named(desk, offered[-1]))
-    return False
-
-
-def _named(desk: Catalogue, name: str) -> Row:
-    return next(row for row in desk.rows if row[desk.name_slot] == name)
-
-
-def _others(desk: Catalogue, state: Mapping[str, str], slot: str) -> list[str]:
-    """Other values of a slot for which there are entities, the rest of the state being as it is."""
-    rest = {s: v for s, v in state.items() if s != slot}
-    return sorted({row[slot] for row in desk.matching(rest) if slot in row} - {state[slot]})
-
-
-def _change_mind(talk: Conversation, desk: Catalogue, slot: str) -> bool:
-    state = talk.slots(desk.service.name)
-    values = _others(desk, state, slot)
-    if talk.spend(0.1) or (not values and talk.spend(1.0)):
-        values = [v for v in desk.values[slot] if v != state[slot]]
-    if values:
-        change(talk, desk, slot, talk.rng.choice(values))
-    return bool(values)
-
-
-def _another(talk: Conversation, desk: Catalogue, offered: list[str]) -> None:
-    """The user wants another entity; the system offers one, or has none and the last one stands."""
-    service, name_slot = desk.service.name, desk.name_slot
-    talk.user(talk.speaker.user("alternative"))
-    others = [row[name_slot] for row in desk.matching(talk.slots(service)) if row[name_slot] not in offered]
-    noun = desk.words.names[0]
-    if not others:
-        last = offered[-1]
-        talk.system([Act("NotifyFailure", service), Act("Offer", service, name_slot, last)],
-                    talk.speaker.system("no_other", service=noun), talk.speaker.system("offer_bare", service=noun, name=last))
-        return
-    name = talk.rng.choice(others)
-    offered.append(name)
-    talk.system([Act("Offer", service, name_slot, name)], talk.speaker.system("offer_other", service=noun, name=name))
-
-
-def _ask_yes_no(talk: Conversation, desk: Catalogue, target: Row) -> None:
-    service, slot = desk.service.name, talk.rng.choice(sorted(desk.yes_no & set(desk.find_slots)))
-    if slot not in target:
-        return
-    positive = next(v for v in desk.values[slot] if is_yes(v))
-    phrases = talk.speaker.phrases(desk, {slot: positive})
-    talk.user(talk.speaker.user("ask_yes_no", service=desk.words.names[0], phrases=phrases))
-    name, value = target[desk.name_slot], target[slot]
-    yes = value == positive
-    acts = [Act("Affirm" if yes else "Negate"), Act("Inform", service, desk.name_slot, name),
-            Act("Inform", service, slot, value)]
-    talk.system(acts, talk.speaker.system("affirm" if yes else "negate", name=name, service=desk.words.names[0],
-                                          phrases=talk.speaker.phrases(desk, {slot: value})))
-
-
-def ask(talk: Conversation, desk: Catalogue, row: Row) -> None:
-    """The user asks for one or two attributes of an entity; the system tells them."""
-    service, name_slot = desk.service.name, desk.name_slot
-    slots = talk.rng.sample(desk.attributes, min(len(desk.attributes), talk.rng.choice((1, 1, 2))))
-    talk.user(talk.speaker.user("ask", nouns=" and the ".join(talk.speaker.noun(desk, s) for s in slots)))
-    told = {s: row[s] for s in slots if s in row}
-    acts = [Act("Inform", service, name_slot, row[name_slot]), *(Act("Inform", service, s, v) for s, v in told.items())]
-    talk.system(acts, talk.speaker.system("inform", name=row[name_slot], facts=talk.speaker.facts(desk, told),
-                                          service=desk.words.names[0]))

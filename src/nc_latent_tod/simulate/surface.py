@@ -17,6 +17,9 @@ Split = Literal["train", "heldout", "all"]
 NUMBER_WORDS = {"2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven", "8": "eight"}
 
 
+_UNNAMED_VALUES = frozenset({"yes", "no", "true", "false", "dontcare"})
+
+
 class Speaker:
     """Words the moves of one dialogue. Every choice comes from `rng`."""
 
@@ -116,10 +119,13 @@ def tidy(text: str) -> str:
 
 
 def delexicalise(text: str, acts: Iterable[Act]) -> str:
-    """Replace the values of acts by `[service_slot]`, longest first; equal values go to their acts in order."""
+    """Replace the values of acts by `[service_slot]`, longest first; equal values go to their acts in order.
+
+    The words "yes" and "no" stay: they are seldom the value of a slot where they stand in a text.
+    """
     placeholders: dict[str, list[str]] = {}
     for act in acts:
-        if act.value:
+        if act.value and act.value.lower() not in _UNNAMED_VALUES:
             placeholders.setdefault(act.value.lower(), []).append(f"[{act.service}_{act.slot}]")
     if not placeholders:
         return text

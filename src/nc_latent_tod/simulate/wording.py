@@ -58,7 +58,7 @@ class Wording:
     def for_service(self, service: Service) -> ServiceWording:
         """Words for a service; its name in plain words where there are none."""
         given = self.services.get(service.name, ServiceWording())
-        return given if given.names else ServiceWording((plain(service.name),), given.entity, given.reference)
+        return given if given.names else ServiceWording((_singular(plain(service.name)),), given.entity, given.reference)
 
     def for_slot(self, service: Service, slot: Slot) -> SlotWording:
         """Words for a slot; phrases derived from its name where there are none."""
@@ -96,6 +96,12 @@ def plain(name: str) -> str:
     words = re.sub(r"[\W_]+", " ", words).strip().lower()
     words = re.sub(r" \d+$", "", words)
     return re.sub(r"^(has|is) ", "", words) or name.lower()
+
+
+def _singular(noun: str) -> str:
+    if noun.endswith(("ss", "us", "is")) or not noun.endswith("s"):
+        return noun
+    return noun[:-2] if noun.endswith(("ses", "xes", "ches", "shes")) else noun[:-1]
 
 
 def _check_keys(spec: Mapping[str, Any], cls: type, where: str) -> None:
