@@ -23,12 +23,13 @@ def detour(talk: Conversation, desk: Catalogue, offered: list[str]) -> bool:
     new = [s for s in missing_slots(talk, desk, named(desk, offered[-1])) if s not in desk.yes_no]
     if held and talk.spend(0.2):
         return _change_mind(talk, desk, talk.rng.choice(new if new and talk.chance(0.3) else held))
-    if len(held) > 1 and talk.spend(0.15):
-        withdraw(talk, desk, talk.rng.choice(held))
+    optional = [s for s in held if s not in desk.required]
+    if len(held) > 1 and optional and talk.spend(0.15):
+        withdraw(talk, desk, talk.rng.choice(optional))
         return True
     if talk.spend(0.12):
         _another(talk, desk, offered)
-    elif unsaid and talk.spend(0.4):
+    elif unsaid and talk.spend(0.6):
         _ask_yes_no(talk, desk, named(desk, offered[-1]), talk.rng.choice(unsaid))
     if desk.attributes and talk.spend(0.25):
         ask(talk, desk, named(desk, offered[-1]))

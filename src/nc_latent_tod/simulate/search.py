@@ -167,7 +167,7 @@ def _no_result(talk: Conversation, desk: Catalogue) -> Row:
         rows = [row for row in desk.matching(rest) if slot in row]
         if rows:
             target = rng.choice(rows)
-            if talk.chance(0.2):
+            if slot not in desk.required and talk.chance(0.25):
                 withdraw(talk, desk, slot)
             else:
                 change(talk, desk, slot, target[slot])
