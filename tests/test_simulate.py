@@ -115,6 +115,13 @@ def test_tables_of_one_sparse_entity_can_be_simulated():
         check(schema, simulate(schema, rows, Wording(), n=50, seed=1, templates="all", entity_split=split))
 
 
+def test_the_same_turn_in_the_same_state_never_has_two_labels():
+    seen = {}
+    for example in (e for d in packaged(1000, templates="all") for e in examples(d)):
+        key = example.turn.last_system_utterance, example.turn.user_utterance, json.dumps(example.prior_state, sort_keys=True)
+        assert seen.setdefault(key, example.label.change) == example.label.change, key
+
+
 def test_no_template_is_both_trained_on_and_held_out():
     for train, heldout in ((USER_TRAIN, USER_HELDOUT), (SYSTEM_TRAIN, SYSTEM_HELDOUT)):
         assert train.keys() == heldout.keys()
