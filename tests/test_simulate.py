@@ -116,7 +116,7 @@ def test_tables_of_one_sparse_entity_can_be_simulated():
 
 
 def test_the_same_turn_in_the_same_state_never_has_two_labels():
-    seen = {}
+    seen: dict[tuple[str, str, str], object] = {}
     for example in (e for d in packaged(1000, templates="all") for e in examples(d)):
         key = example.turn.last_system_utterance, example.turn.user_utterance, json.dumps(example.prior_state, sort_keys=True)
         assert seen.setdefault(key, example.label.change) == example.label.change, key
