@@ -1,0 +1,77 @@
+"""The data card of a published dataset: a README.md with a YAML header. Equal datasets have equal cards."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.publish.rows import DELETED
+
+_BINS = 10
+_BAR = 40  # characters of the longest bar
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], splits: Mapping[str, tuple[int, int]],
+              confidences: Mapping[str, Sequence[float | None]], failures: Mapping[str, int], fingerprints: Mapping[str, int],
+              left_out: Sequence[str], seed: int, license: str | None) -> str:
+    """Write the card. `splits`: dialogues and turns by split; `failures`: turns by "task: reason"; `fingerprints`: turns by
+    job, model and code; `left_out`: what is missing, in words.
+    """
+    turns = sum(turns for _, turns in splits.values())
+    size = next((tag for limit, tag in _SIZES if turns < limit), "1M<n<10M")
+    header = ["---", f"license: {json.dumps(license or 'unknown')}", f"pretty_name: {name}",
+              "task_categories:", "- text-generation", "tags:", "- task-oriented-dialogue", "- dialogue-state-tracking", "- self-labelled",
+              "size_categories:", f"- {size}", "---"]
+    parts = [
+        "\n".join(header),
+        f"# {name}",
+        "Task-oriented dialogues with machine-made labels: a belief state and its change for every user turn, and the dialogue "
+        "acts of every system response. **No human label was read or checked.** A code language model proposed readings of "
+        "each turn from an API schema alone; they were ranked by a noisy channel (King & Flanigan, EMNLP 2024, "
+        "arXiv 2404.15219); earlier labels served as in-context examples for later ones.",
+        _table(("split", "dialogues", "turns"), [(split, *counts) for split, counts in splits.items()]),
+        f"The validation split is whole dialogues, drawn with seed {seed}."
+        if "validation" in splits else "There is no validation split.",
+        "## Columns",
+        f"`slot_values`, `last_slot_values` and `turn_slot_values` are the state after the turn, before it, and the change: "
+        f"{{service: {{slot: value}}}}, null where there is none, `{DELETED}` where the turn deletes a value. "
+        "`system_utterances` and `user_utterances` hold the history up to the turn, whose answer is `system_response`. "
+        "`confidence_*` is the chosen reading's share among the distinct readings that parsed (softmax of ranking scores); "
+        "null where nothing was chosen. `failures` names the tasks without a reading: such a turn keeps the state before it, "
+        "or has no acts.",
+        "## Quality",
+        *[f"Confidence of `{task}`, turns by tenths:\n\n{histogram(values)}" for task, values in confidences.items()],
+        "Turns without a reading:",
+        _table(("task and reason", "turns"), list(failures.items())) if failures else "none.",
+        "## Made from",
+        f"Group `{group_id}`, {len(entries)} runs:",
+        _table(("run", "split", "dialogues", "turns", "failed turns", "labels sha256"),
+               [(e.run_id, e.labelled_dataset_split_name, e.num_dialogues, e.num_logs, e.num_failures, e.sha256[:16])
+                for e in entries]),
+        f"Left out: {', '.join(left_out) or 'nothing'}.",
+        _table(("configuration", "turns"), list(fingerprints.items())),
+        "## Licence",
+        f"`{license}`." if license else "Not stated by whoever published this. The licence of the source dialogues applies.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def histogram(values: Sequence[float | None]) -> str:
+    """Counts of values in [0, 1] by tenths as a block of text, with those that are None apart."""
+    counts = Counter("none" if value is None else min(int(value * _BINS), _BINS - 1) for value in values)
+    most = max(counts.values(), default=1)
+    lines = [f"{i / _BINS:.1f}-{(i + 1) / _BINS:.1f} {_bar(counts[i], most)}" for i in range(_BINS)]
+    return "\n".join(["```", *lines, f"none    {_bar(counts['none'], most)}", "```"])
+
+
+def _bar(count: int, most: int) -> str:
+    return f"{count:>7} {'#' * round(_BAR * count / most)}".rstrip()
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *[[str(cell).replace("|", "\\|") for cell in row] for row in rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
