@@ -16,7 +16,7 @@ LINES = ["[agent.find_room(area='east', stars=4)],\n", "user_intent=[agent.no_ch
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE of 400 tokens."""
+    """Byte-level BPE of about 350 tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import is_flash_attn_2_available
 
 from nc_latent_tod.errors import ConfigError, ModelError, nearest
@@ -51,8 +52,8 @@ def locate(name_or_path: str) -> tuple[str, bool]:
                              "wrote.")
         return str(path), True
     if name_or_path.startswith((".", "/", "~")) or name_or_path.count("/") > 1 or "\\" in name_or_path:
-        raise ModelError(f"the model folder {name_or_path!r} does not exist. Check the path (it is taken from "
-                         f"{Path.cwd()}), or give a Hub id such as 'bigcode/starcoder'.")
+        raise ModelError(f"the model folder {name_or_path!r} does not exist (looked for {path.absolute()}). Check the path, "
+                         "or give a Hub id such as 'bigcode/starcoder'.")
     return name_or_path, False
 
 
@@ -80,6 +81,9 @@ def _model_options(dtype: str, device_map: Any, attn_implementation: str | None,
 
 
 def _attention(wanted: str, dtype: str) -> str:
+    known = ["eager", *ALL_ATTENTION_FUNCTIONS.valid_keys()]
+    if wanted not in known:
+        raise ConfigError(f"attn_implementation {wanted!r} is not known.{nearest(wanted, known)} Valid: {', '.join(known)}.")
     if wanted != "flash_attention_2":
         return wanted
     if not is_flash_attn_2_available():
