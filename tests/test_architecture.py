@@ -17,7 +17,7 @@ LAYERS = {
         "metrics"},
     3: {"labeller", "inference"},
     4: {"pipeline", "plan", "explain", "worker", "heartbeat", "worker_group", "publish", "packing", "train", "tiny"},
-    5: {"cli", "build", "experiments", "__main__"},
+    5: {"cli", "build", "quickstart", "experiments", "__main__"},
 }
 """A module or package of `nc_latent_tod` has one layer. A new one is entered here."""
 

@@ -42,10 +42,8 @@ def run_workers(workers: int, argv: Sequence[str], *, env: Mapping[str, str], co
             while received:
                 _pass_on(received.pop(0), processes)
             time.sleep(_STEP_S)
-    except BaseException:
-        _pass_on(signal.SIGTERM, processes)
-        raise
     finally:
+        _pass_on(signal.SIGTERM, processes)  # none is left, unless something went wrong here
         for number, handler in before.items():
             signal.signal(number, handler)
     return max(code if code >= 0 else 128 - code for code in (process.wait() for process in processes))

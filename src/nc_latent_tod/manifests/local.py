@@ -16,6 +16,8 @@ from nc_latent_tod.manifests import ManifestEntry
 
 _NAME_BYTES = 255  # of a file name, https://man7.org/linux/man-pages/man7/path_resolution.7.html
 
+_Version = tuple[int, int, int]  # inode, bytes, time of change in ns
+
 
 class LocalManifest:
     """A manifest in a folder. Safe for many processes: an entry appears whole or not at all, and is never replaced."""
@@ -23,6 +25,7 @@ class LocalManifest:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Name the folder; it is created with the first entry."""
         self.path = Path(path)
+        self._read_before: dict[Path, tuple[_Version, ManifestEntry]] = {}  # else each job would read all earlier entries
 
     def add(self, entry: ManifestEntry) -> bool:
         """Add an entry, durably; False where (group_id, run_id) is already there: the first writer wins.
@@ -63,8 +66,20 @@ class LocalManifest:
         except OSError as error:
             raise DamagedError(f"{folder}: the group cannot be listed: {error}. Correct its owner or mode.") from error
         # Hidden files are entries that a killed process did not finish.
-        found = [_read(folder / name, group_id) for name in names if not name.startswith(".")]
+        found = [self._entry(folder / name, group_id) for name in names if not name.startswith(".")]
         return sorted(found, key=lambda entry: entry.run_id)
+
+    def _entry(self, path: Path, group_id: str) -> ManifestEntry:
+        """Read an entry, or remember it where its file is the same as before."""
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise DamagedError(f"{path}: cannot be read: {error}. Restore the file, or list the group again.") from error
+        version = (status.st_ino, status.st_size, status.st_mtime_ns)
+        known = self._read_before.get(path)
+        if known is None or known[0] != version:
+            known = self._read_before[path] = (version, _read(path, group_id))
+        return known[1]
 
 
 def _file_name(identifier: str, field: str) -> str:
@@ -101,7 +116,8 @@ def _read(path: Path, group_id: str) -> ManifestEntry:
         ) from error
     problem = _problem(values)
     if not problem:
-        entry = ManifestEntry(**{**values, "seed_run_ids": tuple(values.get("seed_run_ids", ()))})
+        arguments: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        entry = ManifestEntry(**arguments)
         if entry.group_id == group_id and f"{_file_name(entry.run_id, 'run_id')}.json" == path.name:
             return entry
         problem = f"it is the entry of run {entry.run_id!r} in group {entry.group_id!r}"
@@ -119,11 +135,16 @@ def _problem(values: Any) -> str:
         if name not in values:
             if field.default is MISSING and field.default_factory is MISSING:
                 return f"the key {name!r} is missing"
-        elif name == "seed_run_ids":
-            if not isinstance(values[name], list) or not all(isinstance(run_id, str) for run_id in values[name]):
-                return f"{name} = {values[name]!r} must be a list of strings"
-        elif not isinstance(values[name], str if field.type == "str" else int) or isinstance(values[name], bool):
+        elif not _is_of_type(values[name], str(field.type)):
             return f"{name} = {values[name]!r} must be of type {field.type}"
         elif name in ("group_id", "run_id") and not values[name]:
             return f"{name} is empty"
     return ""
+
+
+def _is_of_type(value: Any, kind: str) -> bool:
+    """Whether a decoded JSON value can stand for a field annotated with `kind`."""
+    if kind == "tuple[str, ...]":
+        return isinstance(value, list) and all(isinstance(part, str) for part in value)
+    types: tuple[type, ...] = {"str": (str,), "int": (int,), "float": (int, float)}[kind]
+    return isinstance(value, types) and not isinstance(value, bool)

@@ -1,0 +1,79 @@
+"""What every manifest promises. Each backend is a parameter of `manifest`."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.manifests import Manifest, ManifestEntry
+from nc_latent_tod.manifests.local import LocalManifest
+
+
+@pytest.fixture(params=["local"])
+def manifest(request: pytest.FixtureRequest, tmp_path: Path) -> Manifest:
+    return {"local": LocalManifest(tmp_path / "manifests" / "manifest")}[request.param]
+
+
+def entry(run_id: str = "job_0", group_id: str = "initial_labelling", num_logs: int = 7) -> ManifestEntry:
+    return ManifestEntry(group_id, run_id, num_logs, "outputs/labels.jsonl", "train_0_50")
+
+
+def test_an_entry_comes_back_as_it_was_added(manifest: Manifest) -> None:
+    whole = ManifestEntry(
+        "initial_labelling", "job_0", 361, "outputs/é.jsonl", "train_0_50", "file:///labels", "ab" * 32, 50, 3, "cd" * 32,
+        "0.1.0", "2024-11-12T09:00:00+00:00", ("job_a", "job_b"), 123_456, 0.1,
+    )  # fmt: skip
+
+    assert manifest.add(whole)
+
+    assert manifest.entries("initial_labelling") == [whole]
+
+
+def test_an_unknown_group_has_no_entries(manifest: Manifest) -> None:
+    manifest.add(entry())
+
+    assert manifest.entries("another") == []
+
+
+def test_the_first_writer_wins(manifest: Manifest) -> None:
+    assert manifest.add(entry(num_logs=1))
+
+    assert not manifest.add(entry(num_logs=2))
+
+    assert [found.num_logs for found in manifest.entries("initial_labelling")] == [1]
+
+
+def test_of_many_writers_at_once_one_wins(manifest: Manifest) -> None:
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        won = pool.map(manifest.add, [entry(num_logs=number) for number in range(40)], chunksize=1)
+
+    assert won.count(True) == 1
+    (stored,) = manifest.entries("initial_labelling")
+    assert stored.num_logs == won.index(True)
+
+
+def test_entries_are_ordered_by_run(manifest: Manifest) -> None:
+    for run_id in ("b", "train_50_100", "a", "B", "train_0_50"):
+        manifest.add(entry(run_id))
+
+    found = [stored.run_id for stored in manifest.entries("initial_labelling")]
+
+    assert found == ["B", "a", "b", "train_0_50", "train_50_100"]
+
+
+@pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a\\b", "ümlaut 50%", "a%2Fb", "x.json", "-rf", "new\nline"])
+def test_any_name_keeps_to_itself(manifest: Manifest, name: str) -> None:
+    manifest.add(entry("plain", "plain"))
+
+    assert manifest.add(entry(name, name))
+
+    assert [stored.run_id for stored in manifest.entries(name)] == [name]
+    assert [stored.run_id for stored in manifest.entries("plain")] == ["plain"]
+
+
+def test_an_empty_name_is_refused(manifest: Manifest) -> None:
+    with pytest.raises(ConfigError, match="run_id"):
+        manifest.add(entry(run_id=""))
+    with pytest.raises(ConfigError, match="group_id"):
+        manifest.entries("")

@@ -1,0 +1,262 @@
+"""The worker: what becomes of a job, how long it is held, and what signals do."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import TESTS, start, wait_until
+
+from nc_latent_tod.errors import ConfigError, InterruptedJobError, LeaseLostError, PermanentError, RetryableError
+from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.worker import JobControl, Worker, WorkSummary
+from nc_latent_tod.worker_group import threads_per_worker
+
+JOB = {"run_id": "train_0_50"}
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> FolderQueue:
+    queue = FolderQueue(tmp_path / "queue", lease_s=0.6, max_attempts=3)
+    queue.put(JOB)
+    return queue
+
+
+def work(queue: FolderQueue, run: Callable[[dict[str, Any], JobControl], None], **options: Any) -> WorkSummary:
+    return Worker(queue, run, **{"lease_s": 0.6, "poll_s": 0.02, "drain": True, **options}).work()
+
+
+def raising(error: Exception) -> Callable[[dict[str, Any], JobControl], None]:
+    def run(job: dict[str, Any], control: JobControl) -> None:
+        raise error
+
+    return run
+
+
+def patient(behaviour: str, tmp_path: Path) -> list[str | Path]:
+    return [TESTS / "trivial_worker.py", behaviour, tmp_path / "queue", tmp_path / "manifest", "0.6", "60"]
+
+
+def test_jobs_that_return_are_done(queue: FolderQueue) -> None:
+    queue.put({"run_id": "train_50_100"})
+    seen = []
+
+    summary = work(queue, lambda job, control: seen.append(job["run_id"]))
+
+    assert seen == ["train_0_50", "train_50_100"]
+    assert summary == WorkSummary(done=2)
+    assert queue.status().done == 2
+
+
+def test_a_job_that_can_never_work_is_dead_with_its_reason(queue: FolderQueue) -> None:
+    summary = work(queue, raising(ConfigError("unknown split 'trian'")))
+
+    assert summary == WorkSummary(dead=1)
+    assert [(letter.reason, letter.attempts) for letter in queue.status().dead] == [
+        ("ConfigError: unknown split 'trian'", 1)
+    ]
+
+
+@pytest.mark.parametrize("error", [RetryableError("throttled"), MemoryError("too big"), KeyError("slot")])
+def test_a_job_that_fails_is_tried_again_until_its_last_attempt(queue: FolderQueue, error: Exception) -> None:
+    summary = work(queue, raising(error))
+
+    assert summary == WorkSummary(retried=3)
+    (letter,) = queue.status().dead
+    assert (letter.attempts, letter.reason) == (3, f"{type(error).__name__}: {error}")
+
+
+def test_a_failed_job_does_not_end_the_worker(queue: FolderQueue) -> None:
+    queue.put({"run_id": "train_50_100"})
+    attempts = []
+
+    def run(job: dict[str, Any], control: JobControl) -> None:
+        attempts.append(job["run_id"])
+        if attempts.count("train_0_50") == 1 and job == JOB:
+            raise RuntimeError("out of memory")
+
+    assert work(queue, run) == WorkSummary(done=2, retried=1)
+    assert attempts == ["train_0_50", "train_50_100", "train_0_50"]
+
+
+def test_an_interrupted_job_is_given_back_uncounted(queue: FolderQueue) -> None:
+    assert work(queue, raising(InterruptedJobError("asked to stop")), max_jobs=1) == WorkSummary(released=1)
+
+    delivery = queue.receive(2)
+    assert delivery is not None and delivery.attempt == 1
+
+
+def test_max_jobs_ends_the_worker(queue: FolderQueue) -> None:
+    queue.put({"run_id": "train_50_100"})
+
+    assert work(queue, lambda job, control: None, max_jobs=1, drain=False) == WorkSummary(done=1)
+
+    assert queue.status().ready == 1
+
+
+def test_the_heartbeat_keeps_a_job_longer_than_its_lease(queue: FolderQueue, tmp_path: Path) -> None:
+    other = FolderQueue(tmp_path / "queue", lease_s=0.6)
+    stolen = []
+
+    def run(job: dict[str, Any], control: JobControl) -> None:
+        stolen.append(other.receive(2.0))
+        control.check_lease()
+
+    assert work(queue, run) == WorkSummary(done=1)
+    assert stolen == [None]
+
+
+def test_a_job_that_lost_its_lease_stops_and_writes_nothing(queue: FolderQueue, tmp_path: Path) -> None:
+    def run(job: dict[str, Any], control: JobControl) -> None:
+        (held,) = (tmp_path / "queue" / "in_flight").iterdir()
+        held.rename(held.with_name(held.name.replace(".a1.", ".a2.f")[:-6] + ".json"))  # as a takeover does
+        wait_until(lambda: lost(control), within_s=2)
+        control.check_lease()
+        raise AssertionError("went on without a lease")
+
+    assert work(queue, run, max_jobs=1) == WorkSummary(lost=1)
+
+    (held,) = queue.status().in_flight
+    assert held.attempt == 2
+
+
+def lost(control: JobControl) -> bool:
+    try:
+        control.check_lease()
+    except LeaseLostError:
+        return True
+    return False
+
+
+def test_a_job_that_ends_after_its_takeover_is_not_done(queue: FolderQueue, tmp_path: Path) -> None:
+    def run(job: dict[str, Any], control: JobControl) -> None:
+        (held,) = (tmp_path / "queue" / "in_flight").iterdir()
+        held.rename(held.with_name(held.name.replace(".a1.", ".a2.f")[:-6] + ".json"))
+
+    assert work(queue, run, max_jobs=1) == WorkSummary(lost=1)
+    assert queue.status().done == 0
+
+
+def test_a_worker_that_cannot_reach_the_queue_gives_up_after_a_lease(queue: FolderQueue, tmp_path: Path) -> None:
+    def run(job: dict[str, Any], control: JobControl) -> None:
+        (tmp_path / "queue" / "in_flight").rename(tmp_path / "unreachable")
+        began = time.monotonic()
+        wait_until(lambda: lost(control), within_s=3)
+        (tmp_path / "unreachable").rename(tmp_path / "queue" / "in_flight")
+        assert time.monotonic() - began < 2
+
+    work(queue, run, max_jobs=1)
+
+
+def test_progress_is_shown_at_most_once_a_second(queue: FolderQueue) -> None:
+    shown = []
+
+    def run(job: dict[str, Any], control: JobControl) -> None:
+        for dialogues in (1, 2):
+            control.report({"dialogues_done": dialogues})
+            shown.append(json.loads(queue.status().in_flight[0].progress))
+        time.sleep(1.05)
+        control.report("3 of 50 dialogues")
+        shown.append(queue.status().in_flight[0].progress)
+
+    work(queue, run)
+
+    assert shown == [{"dialogues_done": 1}, {"dialogues_done": 1}, "3 of 50 dialogues"]
+
+
+def test_drain_waits_for_the_job_of_a_dead_worker(queue: FolderQueue, tmp_path: Path) -> None:
+    FolderQueue(tmp_path / "queue", lease_s=0.6).receive(0)  # and dies
+    attempts = []
+
+    summary = work(queue, lambda job, control: attempts.append(job))
+
+    assert (summary, attempts) == (WorkSummary(done=1), [JOB])
+
+
+def test_stop_ends_a_worker_that_waits(tmp_path: Path) -> None:
+    worker = Worker(FolderQueue(tmp_path / "queue"), lambda job, control: None, poll_s=0.05)
+    thread = threading.Thread(target=worker.work)
+    thread.start()
+
+    worker.stop()
+
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_a_queue_that_vanishes_ends_the_worker_with_the_reason(queue: FolderQueue, tmp_path: Path) -> None:
+    (tmp_path / "queue").rename(tmp_path / "moved")
+
+    with pytest.raises(PermanentError, match="queue"):
+        work(queue, lambda job, control: None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_gives_the_job_back(queue: FolderQueue, tmp_path: Path, number: int) -> None:
+    process = start(patient("patient", tmp_path), log=tmp_path / "log")
+    wait_until(lambda: [job.progress for job in queue.status().in_flight] == ["patient train_0_50"])
+
+    process.send_signal(number)
+
+    assert process.wait(5) == 0, (tmp_path / "log").read_text()
+    assert "released=1" in (tmp_path / "log").read_text()
+    delivery = queue.receive(2)
+    assert delivery is not None and delivery.attempt == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_the_second_signal_stops_at_once(queue: FolderQueue, tmp_path: Path, number: int, code: int) -> None:
+    process = start(patient("deaf", tmp_path), log=tmp_path / "log")
+    wait_until(lambda: [job.progress for job in queue.status().in_flight] == ["deaf train_0_50"])
+
+    process.send_signal(number)
+    wait_until(lambda: "Signal again" in (tmp_path / "log").read_text())
+    assert process.poll() is None
+    process.send_signal(number)
+
+    assert process.wait(2) == code
+    delivery = queue.receive(5)  # after the lease
+    assert delivery is not None and delivery.attempt == 2
+
+
+def group(tmp_path: Path, argv: list[str | Path], *, workers: int = 2, cores: int = 6) -> subprocess.Popen[bytes]:
+    program = (
+        "import json, os, sys; from nc_latent_tod.worker_group import run_workers;"
+        "sys.exit(run_workers(int(sys.argv[1]), json.loads(sys.argv[3]), env=os.environ, cores=int(sys.argv[2])))"
+    )
+    command = json.dumps([sys.executable, *map(str, argv)])
+    return start(["-c", program, str(workers), str(cores), command], log=tmp_path / "log")
+
+
+def test_workers_share_the_cores_of_their_host(tmp_path: Path) -> None:
+    code = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])"
+
+    assert group(tmp_path, ["-c", code], workers=2, cores=6).wait(20) == 0
+
+    assert (tmp_path / "log").read_text() == "3 3\n3 3\n"
+    assert [threads_per_worker(count, 2) for count in (1, 2, 3)] == [2, 1, 1]
+
+
+def test_a_group_ends_with_the_worst_exit_code(tmp_path: Path) -> None:
+    code = f"import os, sys; os.mkdir({str(tmp_path / 'first')!r}); sys.exit(3)"  # the second fails with 1
+
+    assert group(tmp_path, ["-c", code]).wait(20) == 3
+    assert group(tmp_path, ["-c", "import os; os.kill(os.getpid(), 9)"]).wait(20) == 137
+
+
+def test_a_signal_reaches_every_worker_of_a_group(queue: FolderQueue, tmp_path: Path) -> None:
+    queue.put({"run_id": "train_50_100"})
+    process = group(tmp_path, patient("patient", tmp_path))
+    wait_until(lambda: all(job.progress for job in queue.status().in_flight) and len(queue.status().in_flight) == 2)
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(10) == 0
+    status = queue.status()
+    assert (status.ready, status.in_flight) == (2, ())
