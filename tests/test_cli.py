@@ -227,6 +227,71 @@ def test_workers_share_a_queue(folder):
     assert json.loads(call("status", "--json").stdout)["done"] == 4
 
 
+def test_a_plan_shows_a_real_prompt_of_each_task_and_loads_no_model(folder):
+    write_logs(folder / "logs.jsonl", 4)
+    job = write_job(folder / "job.json")
+
+    shown, plan = call("plan", job), json.loads(call("plan", job, "--json").stdout)
+
+    assert shown.exit_code == 0, shown.stderr
+    assert [task["name"] for task in plan["tasks"]] == ["dst", "act_tag"]
+    assert all("user_intent=[" in shown.stdout and task["prompt"].endswith("=[") for task in plan["tasks"])
+    assert sum(len(task["prompt_tokens"]) for task in plan["tasks"]) == 2 * plan["turns"] > 16
+    assert not Path("manifest").exists() and not Path("outputs").exists()
+
+
+def test_a_turn_is_explained_by_its_candidates_and_the_choice(folder):
+    write_logs(folder / "logs.jsonl", 4)
+    job = write_job(folder / "job.json")
+    call("label", job)
+
+    shown = " ".join(call("explain", "mine", "sim-1-000000", 1, "--job", job).stdout.split())
+    data = json.loads(call("explain", "mine", "sim-1-000000", 1, "--schema", "packaged:schema", "--json").stdout)
+
+    assert "▶" in shown and data["tasks"][0]["reason"] in shown
+    assert data["example"]["turn"]["turn_id"] == 1
+    assert data["tasks"][0]["outcome"]["chosen"] == 0
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["mine", "sim-1-00000", 1, "--job", "job.json"], "Did you mean"),
+    (["mine", "sim-1-000000", 99, "--job", "job.json"], "has the turns 0 to"),
+    (["other", "sim-1-000000", 1, "--job", "job.json"], "no group 'other'"),
+    (["mine", "sim-1-000000", 1], "--schema"),
+])
+def test_a_turn_that_is_not_there_is_answered_with_what_is(folder, arguments, words):
+    write_logs(folder / "logs.jsonl", 4)
+    call("label", write_job(folder / "job.json"))
+
+    result = call("explain", *arguments)
+
+    assert result.exit_code == 2 and words in result.stderr
+
+
+def test_simulated_dialogues_are_labelled_and_scored_against_their_gold(folder):
+    written = json.loads(call("simulate", "--dialogues", 4, "--seed", 3, "--out", "sim", "--json").stdout)
+    data = {"eval_set_path_or_name": written["logs"], "eval_set_split_name": "train", "schema_path": "packaged:schema"}
+    call("label", write_job(folder / "job.json", data=data))
+
+    shown = call("evaluate", "--group-id", "mine", "--gold", written["gold"])
+    scores = json.loads(call("evaluate", "--group-id", "mine", "--gold", written["gold"], "--json").stdout)
+
+    assert shown.exit_code == 0, shown.stderr
+    assert scores["turns"] == written["turns"] and scores["dialogues"] == 4
+    assert 0 < scores["overall"]["turn_accuracy"]["value"] < 1  # the scripted model says that nothing changes
+    assert "joint goal accuracy" in shown.stdout
+    assert call("simulate", "--out", "sim").exit_code == 2
+
+
+def test_the_same_seed_simulates_the_same_files_and_another_seed_others(folder):
+    for out, seed in (("a", 1), ("b", 1), ("c", 2)):
+        call("simulate", "--dialogues", 3, "--seed", seed, "--out", out)
+
+    contents = [Path(out, "logs.jsonl").read_text() for out in "abc"]
+    assert contents[0] == contents[1] != contents[2]
+    assert Path("a/gold.jsonl.gz").read_bytes() == Path("b/gold.jsonl.gz").read_bytes()
+
+
 @pytest.mark.parametrize("script", ["offline_labelling_experiment", "enqueue_job", "poll_for_offline_label_jobs",
                                     "upload_offline_labeled_dataset"])
 def test_the_scripts_of_the_original_instructions_are_the_commands(script):

@@ -22,6 +22,8 @@ EXIT_CODES = ("Exit codes: 0 done; 1 unexpected error; 2 wrong use, job file or 
 
 QueueOption = Annotated[str, typer.Option("--queue", envvar="NC_LATENT_TOD_QUEUE_PATH", show_default=False,
                                           help="The queue: a folder.")]
+ManifestOption = Annotated[str, typer.Option("--manifest", envvar="NC_LATENT_TOD_MANIFEST_PATH",
+                                             help="The manifest: a folder, as manifest.manifest_path in the job file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

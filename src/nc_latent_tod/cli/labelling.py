@@ -1,15 +1,23 @@
-"""Commands on one job: `label`."""
+"""Commands on one job and its labels: `plan`, `label`, `explain`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, standard_error, standard_output
-from nc_latent_tod.errors import InterruptedJobError
+from nc_latent_tod.cli.console import (
+    JsonOption,
+    ManifestOption,
+    epilog,
+    print_json,
+    remark,
+    standard_error,
+    standard_output,
+)
 
 if TYPE_CHECKING:
     from nc_latent_tod.job import Job
@@ -20,6 +28,19 @@ app = typer.Typer()
 JobArgument = Annotated[Path, typer.Argument(metavar="JOB.json", show_default=False, help="A job file.")]
 SchemaOption = Annotated[str | None, typer.Option("--schema", show_default=False,
                                                   help="Take this schema in place of the job's data.schema_path.")]
+
+
+@app.command(epilog=epilog("nc-latent-tod plan job_0.json"))
+def plan(job_file: JobArgument, schema: SchemaOption = None, as_json: JsonOption = False) -> None:
+    """Check a job without loading a model: a real prompt of each task, prompt lengths, tokens that it will cost."""
+    from nc_latent_tod.cli.job_files import read_job
+    from nc_latent_tod.cli.planning import plan_job, show_plan
+
+    worked_out = plan_job(read_job(job_file, schema=schema))
+    if as_json:
+        print_json({**asdict(worked_out), "tokens_per_turn": worked_out.tokens_per_turn})
+    else:
+        standard_output().print(show_plan(worked_out))
 
 
 @app.command(epilog=epilog("nc-latent-tod label job_0.json", "nc-latent-tod label job_0.json --replay train_0_50-1a2b3c4d"))
@@ -36,20 +57,14 @@ def label(
     A job that was stopped goes on where it stopped; one that is in the manifest already is left as it is.
     """
     from nc_latent_tod.cli.job_files import read_job
-    from nc_latent_tod.cli.signals import OrderlyStop
+    from nc_latent_tod.cli.signals import orderly_stop
     from nc_latent_tod.job import unused_keys
 
     job = read_job(job_file, schema=schema)
     for note in unused_keys(job):
         remark(f"note: {note}")
-    with OrderlyStop() as stop:
-        try:
-            result, differing = _run(job, stop.is_asked_for, replay)
-        except InterruptedJobError as error:
-            if not stop.is_asked_for():
-                raise
-            remark(f"{error} What is finished is kept: the same command goes on from there.")
-            raise typer.Exit(stop.exit_code) from None
+    with orderly_stop() as stop:
+        result, differing = _run(job, stop.is_asked_for, replay)
     if as_json:
         print_json({"entry": asdict(result.entry), "progress": asdict(result.progress) if result.progress else None,
                     "differing_turns": differing})
@@ -59,7 +74,30 @@ def label(
         standard_output().print(run_result(result, differing))
 
 
-def _run(job: Job, should_stop: Any, replay: str | None) -> tuple[Result, int | None]:
+@app.command(epilog=epilog("nc-latent-tod explain initial_labelling PMUL0698 3 --job job_0.json"))
+def explain(
+    group: Annotated[str, typer.Argument(help="The group's id.", show_default=False)],
+    dialogue_id: Annotated[str, typer.Argument(help="The dialogue.", show_default=False)],
+    turn_id: Annotated[int, typer.Argument(min=0, help="The turn, from 0.", show_default=False)],
+    job_file: Annotated[Path | None, typer.Option("--job", metavar="JOB.json", show_default=False,
+                                                  help="The job that labelled it: manifest, schema and prompts.")] = None,
+    manifest: ManifestOption = "manifest",
+    schema: Annotated[str | None, typer.Option("--schema", show_default=False,
+                                               help="The schema, where no job file is given.")] = None,
+    preamble: Annotated[bool, typer.Option("--preamble", help="Show the schema's part of the prompts too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show why a turn has its label: the examples, the prompts, every candidate with its scores, the choice and why."""
+    from nc_latent_tod.cli.explaining import explain_turn, show_explanation
+
+    found = explain_turn(group, dialogue_id, turn_id, job_file=job_file, manifest=manifest, schema=schema)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        standard_output().print(show_explanation(found, with_preamble=preamble))
+
+
+def _run(job: Job, should_stop: Callable[[], bool], replay: str | None) -> tuple[Result, int | None]:
     """Run or replay the job; for a replay, the number of turns whose labels differ from the stored ones."""
     from nc_latent_tod.build import Builder
     from nc_latent_tod.cli.progress import LiveProgress
@@ -67,7 +105,7 @@ def _run(job: Job, should_stop: Any, replay: str | None) -> tuple[Result, int | 
 
     backends = Builder().backends(job)
     with LiveProgress(standard_error()) as progress:
-        control = Control(should_stop=should_stop, report=progress.update)
+        control = Control(should_stop=should_stop, report=progress.job)
         if replay is None:
             return run_job(job, backends, control), None
         result = replay_job(job, backends, replay, control)

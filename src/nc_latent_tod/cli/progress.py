@@ -1,10 +1,11 @@
-"""Live progress of a job: dialogues, turns and tokens a second, parse failures, time left."""
+"""Live progress: of a job (dialogues, turns and tokens a second, parse failures, time left) and of a training run."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -12,14 +13,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nc_latent_tod.cli.tables import duration
+from nc_latent_tod.cli.tables import duration, share
 from nc_latent_tod.pipeline import Progress
 
 LINE_SECONDS = 10.0  # between two lines where the output is no terminal
 
+Figures = Sequence[tuple[str, str]]
+
 
 class LiveProgress:
-    """Shows a job's `Progress`: in place on a terminal, as a line now and then elsewhere."""
+    """Shows how far something is: in place on a terminal, as a line now and then elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -35,18 +38,27 @@ class LiveProgress:
         if self._live:
             self._live.stop()
 
-    def update(self, progress: Progress) -> None:
-        """Show how far the job is now."""
+    def job(self, progress: Progress) -> None:
+        """Show how far a job is now."""
+        self._show(progress.run_id, progress.turns_done, progress.turns, job_figures(progress))
+
+    def training(self, row: Mapping[str, Any]) -> None:
+        """Show how far a training run is, from a row of its reports."""
+        self._show("training", row["step"], row["steps"], [
+            ("step", f"{row['step']}/{row['steps']}"), ("loss", f"{row['loss']:.3f} nats"),
+            ("tokens/s", f"{row['tokens_per_second']:,.0f}"), ("time left", duration(row["seconds_left"]))])
+
+    def _show(self, name: str, done: int, total: int, figures: Figures) -> None:
         if self._live:
-            self._live.update(_in_place(progress))
+            self._live.update(_in_place(name, done, total, figures))
         elif (now := time.monotonic()) >= self._next_line:
             self._next_line = now + LINE_SECONDS
-            self._console.print(Text(f"{progress.run_id}: {line(progress)}"), soft_wrap=True)
+            self._console.print(Text(f"{name}: {line(figures)}"), soft_wrap=True)
 
 
-def line(progress: Progress) -> str:
+def line(figures: Figures) -> str:
     """All figures in one line."""
-    return ", ".join(f"{name} {value}" for name, value in _figures(progress))
+    return ", ".join(f"{name} {value}" for name, value in figures)
 
 
 def seconds_left(progress: Progress) -> float | None:
@@ -57,26 +69,24 @@ def seconds_left(progress: Progress) -> float | None:
     return progress.seconds * (progress.turns - progress.turns_done) / labelled
 
 
-def _figures(progress: Progress) -> list[tuple[str, str]]:
+def job_figures(progress: Progress) -> Figures:
+    """What people want to know of a running job."""
     seconds = max(progress.seconds, 1e-9)
-    labelled = progress.turns_done - progress.turns_resumed
-    share = progress.unparsable / progress.candidates if progress.candidates else 0.0
     left = seconds_left(progress)
     return [
         ("dialogues", f"{progress.dialogues_done}/{progress.dialogues}"),
         ("turns", f"{progress.turns_done}/{progress.turns}"),
-        ("turns/s", f"{labelled / seconds:.2f}"),
+        ("turns/s", f"{(progress.turns_done - progress.turns_resumed) / seconds:.2f}"),
         ("tokens/s", f"{progress.tokens.computed / seconds:,.0f}"),
-        ("unparsable candidates", f"{share:.1%}"),
+        ("unparsable candidates", share(progress.unparsable, progress.candidates)),
         ("failed turns", str(progress.failures)),
         ("time left", "?" if left is None else duration(left)),
     ]
 
 
-def _in_place(progress: Progress) -> RenderableType:
+def _in_place(name: str, done: int, total: int, figures: Figures) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    table.add_row(Text(progress.run_id, style="bold"),
-                  ProgressBar(total=max(progress.turns, 1), completed=progress.turns_done, width=40))
-    for name, value in _figures(progress):
-        table.add_row(Text(name, style="dim"), Text(value))
+    table.add_row(Text(name, style="bold"), ProgressBar(total=max(total, 1), completed=done, width=40))
+    for label, value in figures:
+        table.add_row(Text(label, style="dim"), Text(value))
     return table

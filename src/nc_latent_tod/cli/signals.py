@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+import typer
+
+from nc_latent_tod.cli.console import remark
+from nc_latent_tod.errors import InterruptedJobError
 
 SIGNAL_EXIT = 128  # plus the signal's number: 130 for SIGINT, 143 for SIGTERM
 
@@ -41,3 +48,16 @@ class OrderlyStop:
             os._exit(SIGNAL_EXIT + signum)
         self.signum = signum
         os.write(2, b"Asked to stop: finishing the turns in hand. Signal again to stop at once.\n")
+
+
+@contextmanager
+def orderly_stop() -> Iterator[OrderlyStop]:
+    """Turn a signal into the end of the command: what is finished is kept, and the exit code names the signal."""
+    with OrderlyStop() as stop:
+        try:
+            yield stop
+        except InterruptedJobError as error:
+            if not stop.is_asked_for():
+                raise
+            remark(f"{error} What is finished is kept: the same command goes on from there.")
+            raise typer.Exit(stop.exit_code) from None

@@ -49,8 +49,8 @@ def run_result(result: Result, differing: int | None) -> RenderableType:
     else:
         seconds = max(progress.seconds, 1e-9)
         labelled = progress.turns_done - progress.turns_resumed
-        share = progress.unparsable / progress.candidates if progress.candidates else 0.0
-        rows += [("candidates", f"{progress.candidates}, of which {share:.1%} did not parse"),
+        unparsable = share(progress.unparsable, progress.candidates)
+        rows += [("candidates", f"{progress.candidates}, of which {unparsable} did not parse"),
                  ("time", f"{duration(progress.seconds)}, {labelled / seconds:.2f} turns/s"),
                  ("tokens", f"{progress.tokens.computed / max(labelled, 1):,.0f} a turn through the model, "
                             f"{progress.tokens.shared / max(labelled, 1):,.0f} more taken from its cache")]
@@ -64,6 +64,11 @@ def _grid(rows: Sequence[tuple[str, str]]) -> Table:
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value))
     return table
+
+
+def share(part: int, whole: int) -> str:
+    """`2.5%`; `-` of nothing."""
+    return f"{part / whole:.1%}" if whole else "-"
 
 
 def duration(seconds: float) -> str:

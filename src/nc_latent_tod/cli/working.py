@@ -9,7 +9,7 @@ from typing import Any
 
 from nc_latent_tod.build import Builder
 from nc_latent_tod.cli.console import remark
-from nc_latent_tod.cli.progress import line
+from nc_latent_tod.cli.progress import job_figures, line
 from nc_latent_tod.job import parse_job, unused_keys
 from nc_latent_tod.pipeline import Control, run_job
 from nc_latent_tod.queues import Queue
@@ -29,7 +29,7 @@ def run_queue(queue: Queue, *, lease_s: float, drain: bool, max_jobs: int | None
                 told.add(note)
                 remark(f"note: {note}")
         run_job(job, builder.backends(job), Control(should_stop=control.should_stop, check_lease=control.check_lease,
-                                                    report=lambda progress: control.report(line(progress))))
+                                                    report=lambda progress: control.report(line(job_figures(progress)))))
 
     return Worker(queue, run, lease_s=lease_s, drain=drain, max_jobs=max_jobs).work()
 

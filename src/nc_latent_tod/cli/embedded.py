@@ -1,0 +1,109 @@
+"""Commands on the embedded default: `quickstart`, `simulate`, `train-tiny`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, standard_error, standard_output
+
+app = typer.Typer()
+
+WORKERS = 2  # of the quickstart
+
+
+class Part(StrEnum):
+    """Which part of the utterance templates or entities is used."""
+
+    train = "train"
+    heldout = "heldout"
+    all = "all"
+
+
+SchemaOption = Annotated[str, typer.Option("--schema", help="A schema.json, or packaged:schema.")]
+EntitiesOption = Annotated[str, typer.Option("--entities", help="An entity table as JSON, or packaged:entities.")]
+WordingOption = Annotated[str | None, typer.Option("--wording", show_default=False,
+                                                   help="Phrases as JSON. Default: the packaged ones for the packaged "
+                                                        "schema, else made from the schema's names.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result.")]
+
+
+@app.command(epilog=epilog("nc-latent-tod simulate --dialogues 40 --out simulated"))
+def simulate(
+    out: Annotated[Path, typer.Option("--out", show_default=False, help="A folder for logs.jsonl and gold.jsonl.gz.")],
+    dialogues: Annotated[int, typer.Option("--dialogues", min=1, help="How many.")] = 40,
+    seed: SeedOption = 0,
+    schema: SchemaOption = "packaged:schema",
+    entities: EntitiesOption = "packaged:entities",
+    wording: WordingOption = None,
+    templates: Annotated[Part, typer.Option("--templates", help="Utterance templates: those for training, or others.")]
+    = Part.heldout,
+    entity_split: Annotated[Part, typer.Option("--entity-split", help="Entities: those for training, or others.")] = Part.all,
+    max_services: Annotated[int, typer.Option("--max-services", min=1, help="Services a dialogue, at most.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Write simulated dialogues and their gold labels, from any schema and entity table."""
+    from nc_latent_tod.cli.simulating import world, write_corpus
+    from nc_latent_tod.simulate import simulate as simulated
+
+    written = write_corpus(simulated(*world(schema, entities, wording), n=dialogues, seed=seed, templates=templates.value,
+                                     max_services=max_services, entity_split=entity_split.value), out)
+    if as_json:
+        print_json(written)
+    else:
+        typer.echo("{dialogues} dialogues with {turns} turns in {logs}, gold labels in {gold}".format(**written))
+
+
+@app.command("train-tiny", epilog=epilog("nc-latent-tod train-tiny --out tiny --steps 4000"))
+def train_tiny(
+    out: Annotated[Path, typer.Option("--out", show_default=False, help="The run's folder; a run found there goes on.")],
+    steps: Annotated[int | None, typer.Option("--steps", min=1, show_default=False, help="Optimiser steps.")] = None,
+    seed: SeedOption = 0,
+    schema: SchemaOption = "packaged:schema",
+    entities: EntitiesOption = "packaged:entities",
+    wording: WordingOption = None,
+) -> None:
+    """Train a tiny model of StarCoder's architecture on simulated dialogues, from scratch. Stop it and it can go on."""
+    from nc_latent_tod.cli.progress import LiveProgress
+    from nc_latent_tod.cli.simulating import world
+    from nc_latent_tod.tiny import train_tiny as train
+    from nc_latent_tod.train import TrainConfig
+
+    config = TrainConfig(seed=seed) if steps is None else TrainConfig(seed=seed, steps=steps)
+    with LiveProgress(standard_error()) as progress:
+        checkpoint = train(*world(schema, entities, wording), out, config, report=progress.training)
+    typer.echo(f"The checkpoint is in {checkpoint}: name it as model.model_name_or_path, with model_type huggingface.")
+
+
+@app.command(epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod quickstart --fresh --out trial"))
+def quickstart(
+    out: Annotated[Path, typer.Option("--out", help="The folder of everything that it writes.")] = Path("quickstart"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of reusing finished runs.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Label, publish and score packaged dialogues with the packaged model: one job, then three from a queue."""
+    from nc_latent_tod.cli.progress import LiveProgress
+    from nc_latent_tod.cli.scoring import show_scores
+    from nc_latent_tod.cli.signals import orderly_stop
+    from nc_latent_tod.cli.working import start_workers
+    from nc_latent_tod.corpus import load_dialogues
+    from nc_latent_tod.pipeline import Control
+    from nc_latent_tod.quickstart import CORPUS, GROUP
+    from nc_latent_tod.quickstart import quickstart as run
+
+    with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
+        done = run(out, lambda queue: start_workers(WORKERS, ["work", "--drain", "--queue", str(queue)], threads=None),
+                   control=Control(should_stop=stop.is_asked_for, report=progress.job), fresh=fresh, say=remark)
+    if as_json:
+        print_json(dict(done.summary))
+        return
+    standard_output().print(show_scores(done.scores))
+    [first] = load_dialogues(CORPUS, "train_0_1")
+    typer.echo(f"""
+The dataset is in {done.summary['dataset']}, the figures are in {done.folder}/summary.json. Next:
+  nc-latent-tod explain {GROUP} {first.dialogue_id} 1 --job {done.folder}/jobs/job_0.json
+  nc-latent-tod plan {done.folder}/jobs/job_0.json
+  nc-latent-tod simulate --dialogues 40 --out {done.folder}-more""")

@@ -1,0 +1,141 @@
+"""Why a turn has its label, to be read by people: examples, prompts, candidates with their scores, and the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from nc_latent_tod.build import Builder, act_tagging, schema_of, state_tracking
+from nc_latent_tod.cli.console import remark
+from nc_latent_tod.cli.job_files import read_job
+from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.explain import Explanation, TaskExplanation, explain
+from nc_latent_tod.job import Job, parse_job
+from nc_latent_tod.labels import Act, Candidate, Example
+
+TERMS = ("direct", "prior", "channel")
+
+
+def explain_turn(group_id: str, dialogue_id: str, turn_id: int, *, job_file: Path | None, manifest: str,
+                 schema: str | None) -> Explanation:
+    """Find a turn and rebuild its prompts, as `job_file` makes them or else from `manifest` and `schema`."""
+    job = read_job(job_file, schema=schema) if job_file else _job(group_id, manifest, schema)
+    loaded = schema_of(job)
+    backends = Builder().backends(job)
+    found = explain(backends.manifest, backends.labels, [state_tracking(job, loaded), act_tagging(job, loaded)],
+                    group_id, dialogue_id, turn_id)
+    if job_file and found.entry.config_fingerprint != job.fingerprint:
+        remark(f"note: run {found.entry.run_id} was made by another job than {job_file}: its prompts may have been others.")
+    return found
+
+
+def show_explanation(found: Explanation, *, with_preamble: bool) -> RenderableType:
+    """The turn, then each task."""
+    parts: list[RenderableType] = [_turn(found)]
+    for task in found.tasks:
+        parts += [_examples(task), _prompts(task, with_preamble=with_preamble), _candidates(task)]
+    return Group(*parts)
+
+
+def state_text(state: Mapping[str, Mapping[str, str | None]]) -> str:
+    """`hotel: area = east, stars deleted`; `(empty)` where there is nothing."""
+    services = [f"{service}: " + ", ".join(f"{slot} deleted" if value is None else f"{slot} = {value}"
+                                           for slot, value in slots.items()) for service, slots in state.items()]
+    return "; ".join(services) or "(empty)"
+
+
+def act_text(act: Act) -> str:
+    """`Inform hotel.area = east`, `Goodbye`."""
+    subject = f" {act.service}" if act.service else ""
+    slot = f".{act.slot}" if act.slot else ""
+    return f"{act.act}{subject}{slot}" + (f" = {act.value}" if act.value else "")
+
+
+def _job(group_id: str, manifest: str, schema: str | None) -> Job:
+    if schema is None:
+        raise ConfigError("To show prompts, name the job file (--job JOB.json), or the schema (--schema).")
+    return parse_job({"data": {"eval_set_path_or_name": "-", "eval_set_split_name": "-", "schema_path": schema},
+                      "manifest": {"type": "local", "manifest_path": manifest, "group_id": group_id}}, "explain")
+
+
+def _turn(found: Explanation) -> Panel:
+    example, label = found.example, found.example.label
+    rows = [("system said", example.turn.last_system_utterance), ("state before", state_text(example.prior_state)),
+            ("user said", example.turn.user_utterance), ("state change", state_text(label.change)),
+            ("state", state_text(label.state)), ("system answered", example.turn.system_response),
+            ("acts", "; ".join(map(act_text, label.acts)) or "(none)"), ("delexicalised", label.delexicalised_response)]
+    inferred = {"state change", "state", "acts", "delexicalised"}
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), Text(value, style="bold" if name in inferred else ""))
+    for task, reason in label.failures.items():
+        table.add_row(Text(f"{task} failed", style="bold red"), Text(reason))
+    return Panel(table, title=f"{found.entry.group_id} / {found.entry.run_id} / {example.turn.dialogue_id} / "
+                              f"turn {example.turn.turn_id}", title_align="left")
+
+
+def _examples(task: TaskExplanation) -> RenderableType:
+    title = f"{task.name}: examples in the prompt, nearest last"
+    if not task.examples and not task.lost_examples:
+        return Panel(Text("none: the pool was still too small, or the job uses none", style="dim"), title=title,
+                     title_align="left")
+    table = Table("similarity", "example", "text", "label", expand=True, box=None)
+    for example, score in task.examples:
+        table.add_row(f"{score:.3f}", Text(example.example_id, style="dim"), Text(_read(example, task.name)),
+                      Text(_meant(example, task.name)))
+    for example_id in task.lost_examples:
+        table.add_row("", Text(example_id, style="dim"), Text("its run is no longer in the manifest", style="red"), "")
+    return Panel(table, title=title, title_align="left")
+
+
+def _read(example: Example, task: str) -> str:
+    return example.turn.user_utterance if task == "dst" else example.turn.system_response
+
+
+def _meant(example: Example, task: str) -> str:
+    if task == "dst":
+        return state_text(example.label.change)
+    return "; ".join(map(act_text, example.label.acts)) or "(none)"
+
+
+def _prompts(task: TaskExplanation, *, with_preamble: bool) -> RenderableType:
+    hidden = f"# {len(task.preamble)} characters of schema come first: --preamble shows them.\n\n" if task.preamble else ""
+    before = task.preamble if with_preamble else hidden
+    uses_channel = any("channel" in candidate.logprobs for candidate in task.outcome.candidates)
+    shown = [("direct prompt, continued with a label", task.direct_prompt)]
+    if uses_channel:
+        shown.append(("channel prompt, continued with each label, then the text", task.channel_prompt))
+    return Group(*(Panel(Syntax(before + prompt, "python", word_wrap=True, background_color="default"),
+                         title=f"{task.name}: {title}", title_align="left") for title, prompt in shown))
+
+
+def _candidates(task: TaskExplanation) -> Panel:
+    terms = [term for term in TERMS if any(term in c.logprobs for c in task.outcome.candidates)]
+    table = Table("", "candidate", "samples", *(f"{term}" for term in terms), "score", "share", expand=True, box=None)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for place, (candidate, share) in enumerate(zip(task.outcome.candidates, task.shares, strict=True)):
+        chosen = place == task.outcome.chosen
+        table.add_row("▶" if chosen else "", _reading(candidate), str(candidate.count),
+                      *(_nats(candidate.logprobs.get(term)) for term in terms), _nats(candidate.score),
+                      f"{share:.0%}" if candidate.score is not None else "", style="bold green" if chosen else "")
+    legend = Text("Nats: direct = log p(label | text), prior = log p(label), channel = log p(text | label). "
+                  "Share: softmax of the scores.", style="dim")
+    return Panel(Group(table, Text(), Text(task.reason, style="bold"), legend), title=f"{task.name}: candidates",
+                 title_align="left")
+
+
+def _reading(candidate: Candidate) -> Text:
+    if candidate.error is None:
+        return Text(candidate.text)
+    return Text.assemble((candidate.text, "dim"), (f"  not a label: {candidate.error}", "red"))
+
+
+def _nats(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"

@@ -1,0 +1,97 @@
+"""A job's plan: work it out, and show prompts, lengths and the tokens that it will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from nc_latent_tod.build import Builder, act_tagging, dialogues_of, schema_of, state_tracking, token_counter_of
+from nc_latent_tod.job import Job, unused_keys
+from nc_latent_tod.labels import Example
+from nc_latent_tod.pipeline import Backends
+from nc_latent_tod.plan import Plan, TaskPlan, make_plan, plan_task
+
+BINS = 10
+BAR = 40  # characters of the longest bar
+SHOWN_OVER_LONG = 5
+
+
+def plan_job(job: Job) -> Plan:
+    """Check `job` and work out its plan. Loads dialogues and tokenizers, no model. Raises what the job itself would."""
+    schema, backends = schema_of(job), Builder().backends(job)
+    dialogues = dialogues_of(job)
+    examples = _pool(job, backends)
+    tasks = []
+    for section, task in ((job.dst, state_tracking(job, schema)), (job.act_tag, act_tagging(job, schema))):
+        count, context_length = token_counter_of(section.model)
+        tasks.append(plan_task(section, task, dialogues, examples, count, context_length))
+    return make_plan(job, dialogues, tasks, unused_keys(job))
+
+
+def show_plan(plan: Plan) -> RenderableType:
+    """Everything of a plan that people look at before they start a job."""
+    head = Text.assemble((plan.run_id, "bold"), f" in group {plan.group_id}: {plan.dialogues} dialogues, {plan.turns} turns")
+    parts: list[RenderableType] = [head]
+    for task in plan.tasks:
+        parts += [_prompt(task), _lengths(task)]
+    parts.append(_cost(plan))
+    parts += [Text(f"note: {note}", style="dim") for note in plan.notes]
+    return Group(*parts)
+
+
+def histogram(values: Sequence[int], bins: int = BINS) -> list[tuple[int, int, int]]:
+    """(from, to, count) of equal bins, both ends included; fewer where the values are few."""
+    if not values:
+        return []
+    low, high = min(values), max(values)
+    width = (high - low) // bins + 1
+    counts = [0] * ((high - low) // width + 1)
+    for value in values:
+        counts[(value - low) // width] += 1
+    return [(low + i * width, low + (i + 1) * width - 1, count) for i, count in enumerate(counts)]
+
+
+def _pool(job: Job, backends: Backends) -> list[Example]:
+    """Examples of one finished run, where the job starts from those of its group."""
+    entries = backends.manifest.entries(job.manifest.group_id) if job.manifest.seed_retrievers_from_manifest else []
+    return list(backends.labels(entries[0])) if entries else []
+
+
+def _prompt(task: TaskPlan) -> RenderableType:
+    if not task.prompt:
+        return Panel(Text("no turn has text for this task"), title=f"{task.name}: prompt", title_align="left")
+    return Panel(Syntax(task.prompt, "python", word_wrap=True, background_color="default"),
+                 title=f"{task.name}: a prompt of this job", title_align="left")
+
+
+def _lengths(task: TaskPlan) -> RenderableType:
+    table = Table("tokens", "turns", "", title=f"{task.name}: expected prompt lengths of {task.model}",
+                  title_justify="left", box=None)
+    bins = histogram(task.prompt_tokens)
+    most = max((count for _, _, count in bins), default=1)
+    for low, high, count in bins:
+        table.add_row(f"{low}-{high}" if high > low else str(low), str(count), "█" * round(BAR * count / most))
+    remarks = [f"{task.preamble_tokens} tokens of schema, {task.k_examples} examples of about {task.example_tokens:.0f} "
+               f"tokens; the model holds {task.context_length}."]
+    if task.skipped:
+        remarks.append(f"{task.skipped} turns have nothing to label.")
+    if task.over_long:
+        named = ", ".join(f"{dialogue}/{turn} ({tokens})" for dialogue, turn, tokens in task.over_long[:SHOWN_OVER_LONG])
+        more = f" and {len(task.over_long) - SHOWN_OVER_LONG} more" if len(task.over_long) > SHOWN_OVER_LONG else ""
+        remarks.append(f"{len(task.over_long)} prompts are too long and will lose examples or text: {named}{more}.")
+    return Group(table, *(Text(remark) for remark in remarks), Text())
+
+
+def _cost(plan: Plan) -> Table:
+    table = Table("task", "tokens to sample", "tokens to score", title="Estimated tokens through the model",
+                  title_justify="left")
+    for task in plan.tasks:
+        table.add_row(task.name, f"{task.tokens_to_sample:,}", f"{task.tokens_to_score:,}")
+    table.add_section()
+    table.add_row("a turn", f"{plan.tokens_per_turn:,.0f} in all", "")
+    return table
