@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ from nc_latent_tod.schema import Schema, Service, Slot
 
 MAX_CHARS = 4_000  # the longest label text that is looked at
 
-_NUMBER = re.compile(r"\d+(\.\d+)?\Z")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?\Z")
 
 
 def parse_change(text: str, schema: Schema, state: BeliefState, *,
@@ -33,11 +34,11 @@ def parse_change(text: str, schema: Schema, state: BeliefState, *,
     for call in calls:
         method = _method(call)
         if method == "no_change":
-            if len(calls) > 1 or call.keywords:
+            if len(calls) > 1 or call.args or call.keywords:
                 raise ParseError("no_change_with_calls", "agent.no_change() stands alone and takes no arguments.")
             return {}
         if method not in schema.intents_by_identifier:
-            raise ParseError("unknown_intent", f"The schema has no intent {method!r}."
+            raise ParseError("unknown_intent", f"The schema has no intent {method[:40]!r}."
                              + nearest(method, schema.intents_by_identifier))
         service, _ = schema.intents_by_identifier[method]
         for slot, node in _keywords(call, service):
@@ -107,11 +108,11 @@ def _entity(name: str, node: ast.expr, schema: Schema) -> Iterator[Act]:
 
 def _about_service(name: str, service_node: ast.expr, slots_node: ast.expr | None, schema: Schema) -> Iterator[Act]:
     service = _service(service_node, schema)
-    if slots_node is None:
+    if slots_node is not None and not isinstance(slots_node, ast.List | ast.Tuple):
+        raise ParseError("invalid_slots", f"slots is a list of names, got {_shown(slots_node)!r}.")
+    if slots_node is None or not slots_node.elts:
         yield Act(name, service.name)
         return
-    if not isinstance(slots_node, ast.List | ast.Tuple):
-        raise ParseError("invalid_slots", f"slots is a list of names, got {_shown(slots_node)!r}.")
     for node in slots_node.elts:
         if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
             raise ParseError("invalid_slots", f"A slot is named by a string, got {_shown(node)!r}.")
@@ -122,6 +123,8 @@ def _calls(text: str) -> Iterator[ast.Call]:
     if len(text) > MAX_CHARS:
         raise ParseError("too_long", f"The text has {len(text)} characters; {MAX_CHARS} are read at the most.")
     body = text.strip().rstrip(",").rstrip()
+    if body in ("", "["):
+        raise ParseError("empty", "The text is empty; an empty list is written with its closing bracket.")
     if not body.startswith("["):
         body = f"[{body}"
     try:
@@ -140,16 +143,26 @@ def _parse(text: str) -> ast.expr:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text, mode="eval").body
+            tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ParseError("syntax", f"Not Python: {error}"[:200]) from None
+    _keep_spelling(tree, text)
+    return tree
+
+
+def _keep_spelling(tree: ast.expr, text: str) -> None:
+    """Put the source text of every number into its node's `kind`: 12.50 is a price, not 12.5, and 0x10 is no number."""
+    lines = re.split(rb"\r\n|\r|\n", text.encode())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and node.lineno <= len(lines):
+            node.kind = lines[node.lineno - 1][node.col_offset : node.end_col_offset].decode(errors="replace")
 
 
 def _shown(node: ast.expr) -> str:
     try:
         return ast.unparse(node)[:40]
-    except RecursionError:
-        return "(deeply nested)"
+    except (RecursionError, ValueError):  # also an integer of many digits, a backslash in an f-string
+        return "(a long expression)"
 
 
 def _method(call: ast.Call) -> str:
@@ -161,10 +174,12 @@ def _method(call: ast.Call) -> str:
 def _named(call: ast.Call) -> dict[str, ast.expr]:
     if call.args:
         raise ParseError("positional_argument", f"Arguments are named, got {_shown(call.args[0])!r}.")
-    named = {}
+    named: dict[str, ast.expr] = {}
     for keyword in call.keywords:
         if keyword.arg is None:
             raise ParseError("unpacking", "Arguments are named one by one, not unpacked with **.")
+        if keyword.arg in named:
+            raise ParseError("repeated_argument", f"{keyword.arg!r} is given twice in one call.")
         named[keyword.arg] = keyword.value
     return named
 
@@ -177,7 +192,7 @@ def _keywords(call: ast.Call, service: Service) -> Iterator[tuple[Slot, ast.expr
 def _slot(name: str, service: Service) -> Slot:
     slot = service.slots_by_identifier.get(name)
     if slot is None:
-        raise ParseError("unknown_slot", f"Service {service.name!r} has no slot {name!r}."
+        raise ParseError("unknown_slot", f"Service {service.name!r} has no slot {name[:40]!r}."
                          + nearest(name, service.slots_by_identifier))
     return slot
 
@@ -200,17 +215,17 @@ def _value(node: ast.expr, schema: Schema, state: BeliefState) -> str:
     if isinstance(node, ast.Constant):
         if isinstance(node.value, bool):
             return str(node.value)
-        if isinstance(node.value, int | float) and _NUMBER.match(str(node.value)):
-            return str(node.value)
+        if node.kind and _NUMBER.match(node.kind):
+            return node.kind
         if isinstance(node.value, str):
             return _clean(node.value)
     raise ParseError("invalid_value", f"{_shown(node)!r} is not a string, a number or a value of the state.")
 
 
 def _clean(value: str) -> str:
-    if not value.isprintable() and not value.replace("\n", " ").replace("\t", " ").isprintable():
-        raise ParseError("invalid_text", f"The value {value[:40]!r} holds control characters.")
     words = " ".join(value.split())
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in words):  # joiners and direction marks may stay
+        raise ParseError("invalid_text", f"The value {value[:40]!r} holds control characters or half an emoji.")
     if not words:
         raise ParseError("empty_value", "A value is not empty; None deletes a slot.")
     return words

@@ -1,0 +1,53 @@
+"""Texts that a language model might write and that are not in the label language, by the reason that parsing gives."""
+
+from nc_latent_tod.parsing import MAX_CHARS
+
+HOSTILE_CHANGES = {
+    "empty": ["", " \n", ",", "["],
+    "syntax": ["import os", "agent.find_stay(area=\"east", "agent.find_stay(area='east'", "]]", "\x00",
+        "agent.find_stay(name='\x00')", "agent.find_stay(name='\ud800')", "# nothing", "agent.find_stay(name=08)",
+        "[" * (MAX_CHARS - 1), "(" * (MAX_CHARS - 1), "-" * 3_900 + "1", "{" * 3_000, "f'{" * 1_000],
+    "not_a_call": ["await x", "agent", "1, 2", "(x := agent.no_change())", "lambda: agent.no_change()",
+        "*[agent.no_change()]", "None", "'a' % agent", "f'{agent.no_change()}'", "f\"{'\t'}\"", "9**9**9", "9" * 3_900,
+        f"0x{'f' * 3_900}", "not " * 990 + "1", "agent" + ".state" * 600, "1" + "+1" * 1_900],
+    "positional_argument": ["agent.find_stay(area := 'east')", "agent.find_stay(*['east'])", "agent.find_stay('east')"],
+    "invalid_text": ["agent.find_stay(name='\\x00')", "agent.find_stay(name='\\ud800')",
+        "agent.find_stay(name='\\x1b[2J')"],
+    "empty_value": ["agent.find_stay(name='  ')"],
+    "not_an_agent_call": ["__import__('os').system('true')", "().__class__.__bases__[0].__subclasses__()", "open('x')",
+        "agent.state.stay.find_stay()", "agent.find_stay()()", "'{0.__class__}'.format(agent)", "agent" + "()" * 1_900],
+    "unknown_intent": ["agent.__init__()", "agent.find_stays()", f"agent.{'f' * 3_900}()"],
+    "not_a_list": ["agent.no_change() for _ in range(10**9)", "[agent.no_change()], [agent.no_change()]"],
+    "unpacking": ["agent.find_stay(**{'area': 'east'})", "agent.find_stay(**{})"],
+    "repeated_argument": ["agent.find_stay(area='east', area='north')"],
+    "conflicting_values": ["agent.find_stay(area='east'), agent.find_stay(area='north')"],
+    "unknown_slot": ["agent.find_stay(nmae='x')"],
+    "value_not_in_schema": ["agent.find_stay(area='the moon')"],
+    "no_change_with_calls": ["agent.no_change(), agent.find_stay(name='x')", "agent.no_change(name='x')",
+        "agent.no_change('x')"],
+    "invalid_value": ["agent.find_stay(name=9**9**9)", f"agent.find_stay(name=0x{'f' * 3_900})",
+        "agent.find_stay(name=1e400)", "agent.find_stay(name=0x10)", "agent.find_stay(name=4j)",
+        "agent.find_stay(name=b'x')", "agent.find_stay(name=f'{1}')", "agent.find_stay(name=-1)",
+        "agent.find_stay(name=...)", "agent.find_stay(name=x)", "agent.find_stay(name=['x'])",
+        "agent.find_stay(name='a' + 'b')", "agent.find_stay(name='a' 'b' % 1)", "agent.find_stay(name=open('x', 'w'))",
+        "agent.find_stay(name=" + "f(" * 60 + ")" * 61],
+    "too_long": ["[" * 1_000_000],
+}
+
+HOSTILE_ACTS = {
+    "empty": [""],
+    "invalid_entity": ["Inform(entity='hotel')", "Inform(entity=None)", f"Offer(entity=0x{'f' * 3_900})"],
+    "positional_argument": ["Offer('A')", "Offer(entity=Stay('A'))", "Greeting(1)"],
+    "repeated_argument": ["Offer(entity=Stay(name='A'), entity=Stay())"],
+    "unpacking": ["Offer(entity=Stay(**x))"],
+    "unknown_argument": ["Greeting(entity=Stay())", "Inform(service=Stay)"],
+    "missing_service": ["Request(slots=['area'])"],
+    "invalid_slots": ["Request(service=Stay, slots='area')", "Request(service=Stay, slots=[area])"],
+    "unknown_slot": ["Request(service=Stay, slots=['aera'])", "Offer(entity=Stay(nmae='A'))"],
+    "unknown_service": ["Request(service=Moon)", "Request(service=4)", "Offer(entity=open(name='x'))",
+        "Offer(entity=f()(name='x'))"],
+    "invalid_value": ["Offer(entity=Stay(name=None))", "Offer(entity=Stay(name=[]))"],
+    "unresolved_reference": ["Offer(entity=Stay(name=agent.state.stay.name))"],
+    "unknown_act": ["offer()", "agent.Offer()", "(lambda: 0)()", "open(file='x', mode='w')"],
+    "not_a_call": ["Offer"],
+}
