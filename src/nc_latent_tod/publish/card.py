@@ -12,6 +12,19 @@ from nc_latent_tod.publish.rows import DELETED
 _BINS = 10
 _BAR = 40  # characters of the longest bar
 
+_HEADER = """---
+license: {license}
+pretty_name: {name}
+task_categories:
+- text-generation
+tags:
+- task-oriented-dialogue
+- dialogue-state-tracking
+- self-labelled
+size_categories:
+- {size}
+---"""
+
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -23,11 +36,9 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
     """
     turns = sum(turns for _, turns in splits.values())
     size = next((tag for limit, tag in _SIZES if turns < limit), "1M<n<10M")
-    header = ["---", f"license: {json.dumps(license or 'unknown')}", f"pretty_name: {name}",
-              "task_categories:", "- text-generation", "tags:", "- task-oriented-dialogue", "- dialogue-state-tracking", "- self-labelled",
-              "size_categories:", f"- {size}", "---"]
+    header = _HEADER.format(license=json.dumps(license or "unknown"), name=name, size=size)
     parts = [
-        "\n".join(header),
+        header,
         f"# {name}",
         "Task-oriented dialogues with machine-made labels: a belief state and its change for every user turn, and the dialogue "
         "acts of every system response. **No human label was read or checked.** A code language model proposed readings of "

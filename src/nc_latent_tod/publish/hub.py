@@ -39,7 +39,7 @@ def push(dataset: DatasetDict, card: str, repository: str, *, public: bool, toke
     except HfHubHTTPError as error:
         if error.response is not None and error.response.status_code in _REFUSED:
             raise ConfigError(f"The Hub refuses to write {repository} ({error}). Use a token that may write there.") from error
-        raise RetryableError(f"The Hub failed to store {repository}: {error}.") from error
+        raise RetryableError(f"Storing {repository} on the Hub failed: {error}.") from error
     except (OSError, HTTPError) as error:
-        raise RetryableError(f"The Hub cannot be reached to store {repository}: {error}.") from error
+        raise RetryableError(f"Storing {repository} on the Hub failed: {error}.") from error
     return str(address)
