@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from nc_latent_tod.cli import app
@@ -290,6 +291,37 @@ def test_the_same_seed_simulates_the_same_files_and_another_seed_others(folder):
     contents = [Path(out, "logs.jsonl").read_text() for out in "abc"]
     assert contents[0] == contents[1] != contents[2]
     assert Path("a/gold.jsonl.gz").read_bytes() == Path("b/gold.jsonl.gz").read_bytes()
+
+
+def test_a_group_is_published_to_a_folder(folder):
+    write_logs(folder / "logs.jsonl", 4)
+    call("label", write_job(folder / "job.json"))
+
+    published = json.loads(call("publish", "--group-id", "mine", "--to", "data", "--json").stdout)
+    again = call("publish", "--group-id", "mine", "--to", "data", "--job", "job.json")
+
+    assert published["name"].startswith("manifest_self_labelled_mine_4_")
+    assert Path(published["path"], "README.md").is_file()
+    assert "was there already" in again.stdout
+    assert call("publish", "--group-id", "mine").exit_code == 2
+    assert call("publish", "--group-id", "nobody", "--to", "data").exit_code == 2
+
+
+@pytest.mark.parametrize(("written", "private"), [
+    (["--private", "False"], False), (["--private", "True"], True), (["--private=false"], False), (["--private=yes"], True),
+    (["--private"], True), (["--public"], False), ([], True), (["--hf-username", "False", "--private", "no"], False),
+    (["--private", "--hf-username", "False"], True),
+])
+def test_private_false_means_public(written, private):
+    command = get_command(app).commands["publish"]
+
+    context = command.make_context("publish", ["--group-id", "mine", *written])
+
+    assert context.params["private"] is private
+
+
+def test_a_privacy_that_is_neither_true_nor_false_is_refused(folder):
+    assert call("publish", "--group-id", "mine", "--to", "data", "--private", "perhaps").exit_code == 2
 
 
 @pytest.mark.parametrize("script", ["offline_labelling_experiment", "enqueue_job", "poll_for_offline_label_jobs",

@@ -56,10 +56,11 @@ def run_result(result: Result, differing: int | None) -> RenderableType:
                             f"{progress.tokens.shared / max(labelled, 1):,.0f} more taken from its cache")]
     if differing is not None:
         rows.append(("replay", f"{differing} turns differ from the stored labels" if differing else "all labels are the same"))
-    return _grid([*rows, ("labels", entry.labels_url)])
+    return pairs([*rows, ("labels", entry.labels_url)])
 
 
-def _grid(rows: Sequence[tuple[str, str]]) -> Table:
+def pairs(rows: Sequence[tuple[str, str]]) -> Table:
+    """Names and values below each other."""
     table = Table.grid(padding=(0, 2))
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value))

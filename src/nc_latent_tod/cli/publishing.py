@@ -1,0 +1,37 @@
+"""A group's runs merged into a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+
+from nc_latent_tod.build import open_manifest, schema_of
+from nc_latent_tod.cli.job_files import read_job
+from nc_latent_tod.cli.scoring import manifest_at
+from nc_latent_tod.cli.tables import pairs
+from nc_latent_tod.corpus.schemas import load_schema
+from nc_latent_tod.publish import Published, publish
+
+
+def publish_group(group_id: str, *, job_file: Path | None, manifest: str, schema: str, **options: Any) -> Published:
+    """Publish from the manifest and the schema of `job_file`, or else from those that are named."""
+    if job_file is None:
+        return publish(manifest_at(manifest, group_id), group_id, schema=load_schema(schema), **options)
+    job = read_job(job_file)
+    return publish(open_manifest(job.manifest), group_id, schema=schema_of(job), **options)
+
+
+def show_published(published: Published) -> RenderableType:
+    """What was published, and where."""
+    rows = [("dataset", published.name), ("dialogues", f"{published.dialogues}: " + ", ".join(
+        f"{count} in {split}" for split, count in published.splits.items())),
+        ("turns", f"{published.turns}, of which {published.failed_turns} with a failed task")]
+    if published.left_out:
+        rows.append(("left out", "; ".join(published.left_out)))
+    if published.path:
+        rows.append(("folder", f"{published.path}{' (was there already)' if published.reused else ''}"))
+    if published.url:
+        rows.append(("Hub", published.url))
+    return pairs(rows)
