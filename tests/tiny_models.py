@@ -28,8 +28,8 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 def tiny_model(kind: str, vocabulary: int) -> Any:
     """A `bigcode` (multi-query, learned positions), `llama` (grouped queries, rotary) or `mistral` (sliding window) model."""
-    common = {"vocab_size": vocabulary, "initializer_range": 0.15, "bos_token_id": 0, "eos_token_id": 0}
-    rotary = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    common: dict[str, Any] = {"vocab_size": vocabulary, "initializer_range": 0.15, "bos_token_id": 0, "eos_token_id": 0}
+    rotary: dict[str, Any] = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
               "intermediate_size": 96, "max_position_embeddings": 512, **common}
     config = {"bigcode": lambda: GPTBigCodeConfig(n_embd=48, n_layer=2, n_head=4, n_positions=512, multi_query=True, **common),
               "llama": lambda: LlamaConfig(**rotary),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 _WHOLE_BYTES = 50_000_000  # models up to this size are read whole, of larger ones the beginning of every tensor
 _BEGINNING_VALUES = 4_096
-_NOT_WEIGHTS = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")  # precision shows in the tensors
+_NOT_WEIGHTS = ("_name_or_path", "architectures", "transformers_version", "dtype", "torch_dtype")  # where from, and precision
 
 
 def fingerprint_of(model: Any, tokenizer: Any) -> str:
