@@ -22,22 +22,25 @@ _MIN_RATIO = 84  # rapidfuzz ratio, 0 to 100, from which a spelling counts as ne
 def normalise_value(value: str, slot: Slot, *, strict: bool) -> str:
     """Return the possible value that `value` means; for an open slot, `value` with single spaces.
 
-    A near spelling counts only with the same digits, so "4" never becomes "room 5". Where nothing matches, raises
-    `ParseError('value_not_in_schema')` if `strict`, else returns `value`.
+    A near spelling counts only with the same digits and the same first letter, so "4" never becomes "room 5", nor
+    "inexpensive" "expensive". Where nothing matches, raises `ParseError('value_not_in_schema')` if `strict`, else returns
+    `value`.
     """
     value = " ".join(value.split())
-    if value.casefold() in _DONTCARE and value not in slot.possible_values:
-        return DONTCARE
-    if not (slot.is_categorical and slot.possible_values):
+    if value in slot.possible_values:
         return value
     by_key: dict[str, str] = {}
-    for possible in slot.possible_values:
+    for possible in slot.possible_values if slot.is_categorical else ():
         by_key.setdefault(_key(possible), possible)
     key = _key(value)
     if key in by_key:
         return by_key[key]
-    near = process.extractOne(key, [k for k in by_key if _digits(k) == _digits(key)], scorer=fuzz.ratio,
-                              score_cutoff=_MIN_RATIO)
+    if value.casefold().replace("’", "'") in _DONTCARE:
+        return DONTCARE
+    if not by_key:
+        return value
+    alike = [k for k in by_key if _digits(k) == _digits(key) and k[:1] == key[:1]]
+    near = process.extractOne(key, alike, scorer=fuzz.ratio, score_cutoff=_MIN_RATIO)
     if near:
         return by_key[near[0]]
     if strict:
@@ -50,7 +53,7 @@ def _key(value: str) -> str:
     """What two spellings of one value share."""
     folded = value.casefold()
     folded = _TRUTH.get(folded, _NUMBERS.get(folded, folded))
-    return re.sub(r"[\s\-_']+", " ", folded).strip()
+    return re.sub(r"[\s\-_'’]+", " ", folded).strip()
 
 
 def _digits(text: str) -> list[str]:
