@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from nc_latent_tod.labels import Act
 
 
-def delexicalise(response: str, acts: Iterable[Act]) -> str:
-    """Replace the acts' values in `response` by `[value_<slot>]`; whole words, any case, the longest value first."""
+def delexicalise(response: str, acts: Collection[Act]) -> str:
+    """Replace the acts' values in `response` by `[value_<slot>]`; whole words, any case and spacing, the longest value first."""
     slots: dict[str, str] = {}
     for act in sorted(acts):
-        if act.value and act.slot:
-            slots.setdefault(act.value.casefold(), act.slot)
+        if act.slot and act.value.split():
+            slots.setdefault(_key(act.value), act.slot)
     if not slots:
         return response
-    longest_first = sorted(slots, key=lambda value: (-len(value), value))
-    pattern = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)", re.IGNORECASE)
-    return pattern.sub(lambda match: f"[value_{slots.get(match[0].casefold(), 'unknown')}]", response)
+    longest_first = sorted({act.value for act in acts if _key(act.value) in slots}, key=lambda value: (-len(value), value))
+    values = "|".join(r"\s+".join(map(re.escape, value.split())) for value in longest_first)
+    # a part of a time or a price is no value: neither 30 in 14:30 nor 4 in 4.50
+    pattern = re.compile(rf"(?<!\w)(?<!\d[.,:])(?:{values})(?!\w)(?![.,:]\d)", re.IGNORECASE)
+    return pattern.sub(lambda match: f"[value_{slots[key]}]" if (key := _key(match[0])) in slots else match[0], response)
+
+
+def _key(text: str) -> str:
+    return " ".join(text.split()).casefold()
