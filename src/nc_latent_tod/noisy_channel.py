@@ -61,9 +61,19 @@ def _merged(text: str, group: Sequence[Candidate], error: str | None) -> Candida
 
 
 def rank(candidates: Iterable[Candidate], ranking: Ranking) -> tuple[Candidate, ...]:
-    """Score and order candidates, best first; equal scores by count, then text. Unparsable ones come last, unscored."""
-    scored = [replace(c, score=None if c.error else score(c, ranking)) for c in candidates]
+    """Score and order candidates, best first; equal scores by count, then text.
+
+    Unparsable ones come last, unscored, and so do those whose score is not a number: a model that overflows has no opinion.
+    """
+    scored = [_scored(c, ranking) for c in candidates]
     return tuple(sorted(scored, key=lambda c: (c.score is None, -(c.score or 0.0), -c.count, c.text)))
+
+
+def _scored(candidate: Candidate, ranking: Ranking) -> Candidate:
+    if candidate.error:
+        return replace(candidate, score=None)
+    value = score(candidate, ranking)
+    return replace(candidate, score=None, error="not_a_number") if math.isnan(value) else replace(candidate, score=value)
 
 
 def score(candidate: Candidate, ranking: Ranking) -> float:
@@ -77,10 +87,12 @@ def posterior(candidates: Sequence[Candidate]) -> list[float]:
     if not scores:
         return [0.0] * len(candidates)
     total = _log_sum_exp(scores)
-    return [0.0 if c.score is None else math.exp(c.score - total) for c in candidates]
+    return [0.0 if c.score in (None, -math.inf) else math.exp(c.score - total) for c in candidates]
 
 
 def _log_sum_exp(values: Iterable[float]) -> float:
     values = list(values)
     top = max(values)
+    if top == -math.inf:
+        return top
     return top + math.log(sum(math.exp(value - top) for value in values))
