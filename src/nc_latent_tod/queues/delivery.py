@@ -48,8 +48,6 @@ class FolderDelivery:
             target = self._folder.dead / name
         else:
             target = self._folder.ready / str(replace(self._name, order=time.time_ns(), token=""))
-        if not (self._folder.in_flight / name).exists():
-            self._folder.leave(self._name, target)  # raises LeaseLostError
         self._folder.describe_failure(name, worker=self._lease.worker, error=error)
         try:
             self._folder.leave(self._name, target)
