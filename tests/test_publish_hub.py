@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -16,10 +17,15 @@ import pytest
 PROGRAM = """
 import sys
 import datasets
+from nc_latent_tod.corpus import load_dialogues
 from nc_latent_tod.errors import NcLatentTodError
 from nc_latent_tod.publish.hub import push
-data = datasets.DatasetDict({"train": datasets.Dataset.from_dict({"dialogue_id": ["a"], "turn_id": [0]})})
+row = {"dialogue_id": "a", "turn_id": 0, "system_utterances": [""], "user_utterances": ["hi"], "system_response": "yes"}
+data = datasets.DatasetDict({"train": datasets.Dataset.from_list([row])})
 try:
+    if sys.argv[1] == "read":
+        print(load_dialogues("me/name"))
+        sys.exit()
     print(push(data, "---\\nlicense: mit\\n---\\n\\n# Card\\n", "me/name", public=sys.argv[1] == "public", token=sys.argv[2]))
 except NcLatentTodError as error:
     print(type(error).__name__, error)
@@ -70,7 +76,9 @@ class Hub(BaseHTTPRequestHandler):
             inside = {path: data for path, data in self.files.items() if path.startswith(folder)}
             if folder and not inside:
                 return self.answer(404, {"error": "Entry not found"}, "EntryNotFound")
-            return self.answer(200, [{"type": "file", "path": p, "oid": "0" * 40, "size": len(d)} for p, d in inside.items()])
+            entries = [{"type": "file", "path": p, "oid": "0" * 40, "size": len(d)} for p, d in inside.items()]
+            folders = [] if folder else [{"type": "directory", "path": "data", "oid": "0" * 40, "size": 0}]
+            return self.answer(200, entries + folders)
         if self.path.startswith("/api/datasets/me/name"):
             found = {"id": "me/name", "private": self.repositories["me/name"], "sha": "0" * 40, "siblings": []}
             return self.answer(200, found)
@@ -91,7 +99,8 @@ class Hub(BaseHTTPRequestHandler):
     def answer(self, status: int, content: object, code: str = "") -> None:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
-        headers = {"Content-Length": str(len(data)), "ETag": '"0"', "X-Repo-Commit": "0" * 40, "X-Error-Code": code}
+        headers = {"Content-Length": str(len(data)), "ETag": f'"{hashlib.sha256(data).hexdigest()}"',
+                   "X-Repo-Commit": "0" * 40, "X-Error-Code": code}
         for key, value in headers.items():
             self.send_header(key, value)
         self.end_headers()
@@ -115,8 +124,8 @@ def hub():
 
 def uploaded(hub: ThreadingHTTPServer, tmp_path: Path, visibility: str = "private", token: str = "good") -> str:
     environment = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}", "HF_HOME": str(tmp_path / "hf"),
-                   "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    environment.pop("HF_HUB_OFFLINE", None)
+                   "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": token, "HF_HUB_DISABLE_TELEMETRY": "1",
+                   "HF_HUB_OFFLINE": str(int(visibility == "offline"))}
     done = subprocess.run([sys.executable, "-c", PROGRAM, visibility, token], env=environment, capture_output=True, text=True,
                           timeout=100)
     assert done.returncode == 0, done.stderr
@@ -135,6 +144,13 @@ def test_a_dataset_goes_up_with_its_card_and_is_private_unless_asked_otherwise(h
     assert "dataset_info" in card  # added by the upload of the data
 
 
+def test_what_went_up_is_a_corpus_for_those_who_may_read_it(hub, tmp_path):
+    uploaded(hub, tmp_path)
+    assert "user_utterance='hi', system_response='yes'" in uploaded(hub, tmp_path, "read")
+    assert "CorpusError 'me/name' is not a path here, and the Hugging Face Hub refuses it" in uploaded(
+        hub, tmp_path / "stranger", "read", token="bad")
+
+
 def test_a_public_repository_of_that_name_is_not_written_as_private(hub, tmp_path):
     hub.RequestHandlerClass.repositories["me/name"] = False
     assert "ConfigError" in (said := uploaded(hub, tmp_path))
@@ -144,6 +160,10 @@ def test_a_public_repository_of_that_name_is_not_written_as_private(hub, tmp_pat
 
 def test_a_token_that_may_not_write_is_one_clear_error(hub, tmp_path):
     assert "ConfigError The Hub refuses to write me/name" in uploaded(hub, tmp_path, token="bad")
+
+
+def test_offline_is_said_at_once(hub, tmp_path):
+    assert "ConfigError HF_HUB_OFFLINE forbids to upload me/name" in uploaded(hub, tmp_path, "offline")
 
 
 def test_a_hub_that_is_away_is_worth_another_try(hub, tmp_path):

@@ -52,9 +52,14 @@ def hub_dataset(name: str) -> DatasetDict:
     except datasets.exceptions.DatasetNotFoundError as error:
         raise CorpusError(f"{name!r} is neither a path here nor a dataset of the Hugging Face Hub that you can read "
                           f"({error}). Check the name; for a private or gated one set HF_TOKEN.") from error
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, datasets.exceptions.DatasetGenerationError) as error:
         raise CorpusError(f"{name!r} is not a path here, and not a readable dataset of the Hub: {error}.") from error
-    except (ConnectionError, HfHubHTTPError) as error:
+    except HfHubHTTPError as error:
+        if error.response.status_code in (401, 403):
+            raise CorpusError(f"{name!r} is not a path here, and the Hugging Face Hub refuses it ({error}). Set HF_TOKEN to a "
+                              "token that may read it.") from error
+        raise RetryableError(f"{name!r} is not a path here, and the Hub failed to send it ({error}).") from error
+    except ConnectionError as error:
         if "OfflineModeIsEnabled" in str(error):
             raise ConfigError(f"{name!r} is not a path here, and HF_HUB_OFFLINE forbids to fetch it.") from error
         raise RetryableError(f"{name!r} is not a path here, and the Hub cannot be reached ({error}).") from error
