@@ -33,6 +33,8 @@ from nc_latent_tod.tasks.dst import StateTracking
 
 PACKAGED_MODEL = "packaged:tiny-starcoder"
 
+_ROWS_A_PROMPT = 8  # the job's batch size counts prompts, a model's counts the samples or candidates of all of them
+
 
 class Builder:
     """Makes and keeps what jobs work with."""
@@ -156,4 +158,4 @@ def _load_model(section: ModelSection) -> LanguageModel:
 
     return load(model_path(section), dtype=section.torch_dtype, device_map=section.device_map, adapter=section.adapter,
                 attn_implementation=section.attn_implementation, load_in_8bit=section.load_in_8bit,
-                load_in_4bit=section.load_in_4bit, batch_size=section.batch_size)
+                load_in_4bit=section.load_in_4bit, batch_size=section.batch_size * _ROWS_A_PROMPT)

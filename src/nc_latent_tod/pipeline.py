@@ -91,7 +91,7 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
     entries = _entries(finished, header["seed_run_ids"])
     examples, progress = _label(job, dialogues, labeller, checkpoint, [backends.labels(e) for e in entries], control)
     control.check_lease()
-    entry = _store(job, examples, tuple(header["seed_run_ids"]), f"{uuid.uuid4().hex[:8]}")
+    entry = _store(job, examples, tuple(header["seed_run_ids"]), progress)
     control.check_lease()
     if job.manifest.write_to_manifest and not backends.manifest.add(entry):
         logger.warning("%s: another worker finished this run first; its labels stand", job.run)
@@ -147,8 +147,8 @@ def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoi
     return ordered, meter.progress()
 
 
-def _store(job: Job, examples: Sequence[Example], seeds: tuple[str, ...], attempt: str) -> ManifestEntry:
-    url = f"{job.labels_url}/labels/{job.run}-{attempt}.jsonl.gz"
+def _store(job: Job, examples: Sequence[Example], seeds: tuple[str, ...], progress: Progress) -> ManifestEntry:
+    url = f"{job.labels_url}/labels/{job.run}-{uuid.uuid4().hex[:8]}.jsonl.gz"  # of this attempt alone
     return ManifestEntry(
         group_id=job.manifest.group_id, run_id=job.run, num_logs=len(examples),
         labelled_dataset_path_or_name=url, labelled_dataset_split_name=job.data.eval_set_split_name,
@@ -156,7 +156,8 @@ def _store(job: Job, examples: Sequence[Example], seeds: tuple[str, ...], attemp
         num_dialogues=len({example.turn.dialogue_id for example in examples}),
         num_failures=sum(bool(example.label.failures) for example in examples),
         config_fingerprint=job.fingerprint, code_version=__version__,
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"), seed_run_ids=seeds)
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"), seed_run_ids=seeds,
+        tokens=progress.tokens.computed, seconds=round(progress.seconds, 3))
 
 
 class _Meter:

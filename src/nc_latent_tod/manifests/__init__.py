@@ -23,6 +23,8 @@ class ManifestEntry:
     code_version: str = ""
     finished_at: str = ""  # ISO 8601, UTC
     seed_run_ids: tuple[str, ...] = field(default=())  # runs whose labels seeded the example pool, in order
+    tokens: int = 0  # computed by the model in the attempt that finished
+    seconds: float = 0.0  # that it took to label
 
 
 class Manifest(Protocol):

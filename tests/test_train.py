@@ -1,0 +1,97 @@
+"""The tiny model's training: resumable, reproducible, and its checkpoint loads as any other."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
+from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.labels import Example
+from nc_latent_tod.lm import Sampling
+from nc_latent_tod.lm.huggingface import load
+from nc_latent_tod.simulate import Wording, examples, simulate
+from nc_latent_tod.tasks.acts import ActTagging
+from nc_latent_tod.tasks.dst import StateTracking
+from nc_latent_tod.tiny import renamed, train_tiny
+from nc_latent_tod.train import TrainConfig, train
+
+SMALL = TrainConfig(steps=4, rows=2, length=96, vocabulary=400, width=32, layers=1, heads=2, max_length=256, warmup_steps=2,
+                    autocast=False)
+
+
+def tasks() -> list:
+    schema = packaged_schema()
+    return [StateTracking(schema, "signatures"), ActTagging(schema, "signatures")]
+
+
+def batch(step: int) -> list[Example]:
+    dialogues = simulate(packaged_schema(), packaged_entities(), Wording.from_json(packaged_wording()), n=3, start=3 * step,
+                         seed=5, templates="train")
+    return [example for dialogue in dialogues for example in examples(dialogue)]
+
+
+class StoppedError(Exception):
+    """Ends a run from within its report, as a killed process would."""
+
+
+def weights(checkpoint: Path) -> bytes:
+    return (checkpoint / "model.safetensors").read_bytes()
+
+
+def test_a_run_that_was_stopped_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
+    undisturbed = train(tasks(), batch, tmp_path / "a", SMALL)
+
+    def stop_after_two(row: dict) -> None:
+        if row["step"] == 2:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(tasks(), batch, tmp_path / "b", SMALL, report=stop_after_two, save_every_s=0)
+    rows: list[dict] = []
+    resumed = train(tasks(), batch, tmp_path / "b", SMALL, report=rows.append)
+
+    assert rows[0]["step"] in (2, 3), "the run began afresh"
+    assert weights(resumed) == weights(undisturbed)
+
+
+def test_another_configuration_does_not_continue_a_run(tmp_path: Path) -> None:
+    train(tasks(), batch, tmp_path, replace(SMALL, steps=1))
+
+    with pytest.raises(ConfigError, match="'width': \\(32, 64\\)"):
+        train(tasks(), batch, tmp_path, replace(SMALL, steps=1, width=64))
+
+
+def test_the_checkpoint_loads_and_answers(tmp_path: Path) -> None:
+    checkpoint = train(tasks(), batch, tmp_path, replace(SMALL, steps=1))
+
+    lm = load(str(checkpoint), dtype="float32")
+
+    [[completion]] = lm.sample(["agent.respond("], Sampling(n=1, max_new_tokens=4, stop=("\n",)), [0])
+    assert completion.logprob < 0
+    assert lm.max_length == SMALL.max_length
+
+
+def test_train_tiny_trains_from_the_packaged_data(tmp_path: Path) -> None:
+    rows: list[dict] = []
+
+    checkpoint = train_tiny(packaged_schema(), packaged_entities(), Wording.from_json(packaged_wording()), tmp_path,
+                            replace(SMALL, steps=2), rows.append)
+
+    assert (checkpoint / "tokenizer.json").exists()
+    assert [row["step"] for row in rows] == [1, 2]
+
+
+def test_renamed_entities_keep_everything_but_their_names() -> None:
+    import random
+
+    entities = packaged_entities()
+
+    again = renamed(entities, random.Random(1))
+
+    changed = 0
+    for service, rows in entities.items():
+        for before, after in zip(rows, again[service], strict=True):
+            assert {k: v for k, v in before.items() if k != "name"} == {k: v for k, v in after.items() if k != "name"}
+            changed += before.get("name") != after.get("name")
+    assert changed > 20
