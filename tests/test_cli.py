@@ -169,7 +169,7 @@ def test_one_wrong_job_file_keeps_all_others_out_of_the_queue(folder):
     result = call("enqueue", "jobs")
 
     assert result.exit_code == 2 and "jobs/b.json" in result.stderr and "seed = -1" in result.stderr
-    assert json.loads(call("status", "--json").stdout)["ready"] == 0
+    assert not Path("queue").exists()
 
 
 def test_a_job_that_can_never_work_is_a_dead_letter_with_its_reason_until_it_is_put_back(folder):
@@ -193,6 +193,23 @@ def test_without_a_queue_the_message_names_the_variable(folder, monkeypatch):
     result = call("status")
 
     assert result.exit_code == 2 and "NC_LATENT_TOD_QUEUE_PATH" in result.stderr
+
+
+def test_a_mistyped_queue_is_no_empty_queue(folder):
+    for command in (["status", "--queue", "quue"], ["redrive", "--all", "--queue", "quue"]):
+        result = call(*command)
+        assert result.exit_code == 2 and "no queue folder 'quue'" in result.stderr
+    assert not Path("quue").exists()
+
+
+def test_a_tiny_model_is_trained_and_another_configuration_does_not_overwrite_its_run(folder):
+    process = command_line("train-tiny", "--out", "tiny", "--steps", 1)
+    _, errors = process.communicate(timeout=300)
+
+    assert process.returncode == 0, errors
+    assert 1e6 < Path("tiny/checkpoint/model.safetensors").stat().st_size < 15e6  # bytes
+    again = call("train-tiny", "--out", "tiny", "--steps", 2, "--seed", 1)
+    assert again.exit_code == 2 and "tiny" in again.stderr
 
 
 def test_a_job_that_sigterm_stopped_goes_on_to_the_labels_of_an_undisturbed_one(folder):
@@ -252,6 +269,19 @@ def test_a_turn_is_explained_by_its_candidates_and_the_choice(folder):
     assert "▶" in shown and data["tasks"][0]["reason"] in shown
     assert data["example"]["turn"]["turn_id"] == 1
     assert data["tasks"][0]["outcome"]["chosen"] == 0
+
+
+def test_text_that_looks_like_markup_is_shown_as_it_is(folder):
+    turns = [{"speaker": "user", "utterance": "[bold]hi[/]"}, {"speaker": "system", "utterance": "[/x] [red]"}]
+    Path("logs.jsonl").write_text(json.dumps({"dialogue_id": "[/d]", "turns": turns}))
+    job = write_job(folder / "job.json", "train_0_1")
+    call("label", job)
+
+    shown = call("explain", "mine", "[/d]", 0, "--job", job)
+
+    assert shown.exit_code == 0, shown.exception
+    assert all(text in shown.stdout for text in ("/ [/d] /", "[bold]hi[/]", "[/x] [red]"))
+    assert call("plan", job).exit_code == 0
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

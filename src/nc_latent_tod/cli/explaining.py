@@ -76,8 +76,8 @@ def _turn(found: Explanation) -> Panel:
         table.add_row(Text(name, style="dim"), Text(value, style="bold" if name in inferred else ""))
     for task, reason in label.failures.items():
         table.add_row(Text(f"{task} failed", style="bold red"), Text(reason))
-    return Panel(table, title=f"{found.entry.group_id} / {found.entry.run_id} / {example.turn.dialogue_id} / "
-                              f"turn {example.turn.turn_id}", title_align="left")
+    place = f"{found.entry.group_id} / {found.entry.run_id} / {example.turn.dialogue_id} / turn {example.turn.turn_id}"
+    return Panel(table, title=Text(place), title_align="left")  # plain text: an id may look like markup
 
 
 def _examples(task: TaskExplanation) -> RenderableType:

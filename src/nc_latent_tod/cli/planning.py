@@ -70,7 +70,7 @@ def _prompt(task: TaskPlan) -> RenderableType:
 
 
 def _lengths(task: TaskPlan) -> RenderableType:
-    table = Table("tokens", "turns", "", title=f"{task.name}: expected prompt lengths of {task.model}",
+    table = Table("tokens", "turns", "", title=Text(f"{task.name}: expected prompt lengths of {task.model}"),
                   title_justify="left", box=None)
     bins = histogram(task.prompt_tokens)
     most = max((count for _, _, count in bins), default=1)

@@ -63,7 +63,8 @@ def work(
 ) -> None:
     """Run the jobs of the queue, until stopped.
 
-    The first SIGTERM or SIGINT ends a worker after the turns in hand and gives its job back; a second one ends it at once.
+    The first SIGTERM or SIGINT ends a worker after the turns in hand and gives its job back (exit code 0); a second one
+    ends it at once (130, 143).
     """
     from nc_latent_tod.cli.working import run_queue, start_workers
 
@@ -90,7 +91,7 @@ def status(
 
     if watch and as_json:
         raise ConfigError("--watch and --json exclude each other: call status --json as often as you like.")
-    opened = open_queue(queue)
+    opened = open_queue(queue, must_exist=True)
     if watch:
         _watch(opened)
     elif as_json:
@@ -109,7 +110,7 @@ def redrive(
     """Put dead letters back at the end of the queue, with no attempts counted."""
     if bool(names) == every:
         raise ConfigError("Name the dead letters to put back, or say --all for all of them.")
-    opened = open_queue(queue)
+    opened = open_queue(queue, must_exist=True)
     chosen = names or [letter.name for letter in opened.status().dead]
     missing = [name for name in chosen if not opened.redrive(name)]
     typer.echo(f"{len(chosen) - len(missing)} put back.")
@@ -117,12 +118,14 @@ def redrive(
         raise ConfigError(f"No dead letter is called {', '.join(map(repr, missing))}: see nc-latent-tod status.")
 
 
-def open_queue(path: str, **options: Any) -> FolderQueue:
-    """Open the queue at `path`. Raises `ConfigError` where there is none or it cannot be used."""
+def open_queue(path: str, *, must_exist: bool = False, **options: Any) -> FolderQueue:
+    """Open the queue at `path`. Raises `ConfigError` where none is named, it must exist and does not, or cannot be used."""
     from nc_latent_tod.queues.local import FolderQueue
 
     if not path:
         raise ConfigError("Which queue? Set NC_LATENT_TOD_QUEUE_PATH to a folder, or pass --queue FOLDER.")
+    if must_exist and not Path(path).is_dir():
+        raise ConfigError(f"There is no queue folder {path!r}: enqueue a job first, or correct NC_LATENT_TOD_QUEUE_PATH.")
     return FolderQueue(path, **options)
 
 
