@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.diversity import select_diverse
@@ -19,6 +19,9 @@ from nc_latent_tod.tasks import Task, fit_prompt
 _MARGIN = 16  # tokens kept free: texts tokenised together may take a few more than apart
 
 NO_CANDIDATE_PARSED = "no_candidate_parsed"
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 
 class Inferred(NamedTuple):
@@ -100,20 +103,29 @@ class Inference:
         return Question(turn, prior, seed, examples, similarities, prompt)
 
     def _answer(self, questions: Sequence[Question]) -> list[Inferred]:
-        completions = self.lm.sample([q.prompt.text for q in questions], self.sampling, [q.seed for q in questions],
-                                     shared_prefix=self.task.preamble) if questions else []
-        candidates = [self._candidates(q, drawn) for q, drawn in zip(questions, completions, strict=True)]
-        failures: dict[int, str] = {}
+        completions = _turn_by_turn(self._sample, questions)
+        failures = {i: drawn.reason for i, drawn in enumerate(completions) if isinstance(drawn, TurnError)}
+        candidates = [[] if isinstance(drawn, TurnError) else self._candidates(q, drawn)
+                      for q, drawn in zip(questions, completions, strict=True)]
         if uses_channel(self.ranking):
             self._score_channel(questions, candidates, failures)
         return [_failed(failures[i], q.retrieved, candidates[i]) if i in failures else self._choose(q, candidates[i])
                 for i, q in enumerate(questions)]
 
+    def _sample(self, questions: Sequence[Question]) -> Sequence[list[Completion]]:
+        return self.lm.sample([q.prompt.text for q in questions], self.sampling, [q.seed for q in questions],
+                              shared_prefix=self.task.preamble)
+
     def _candidates(self, question: Question, completions: Sequence[Completion]) -> list[Candidate]:
         source = "greedy" if self.ranking == "greedy" else "sample"
         likeliest = sorted(completions, key=lambda c: -c.logprob)[: self.keep]
-        drawn = [Candidate(c.text.strip(), {"direct": c.logprob}, source=source, finished=c.finished) for c in likeliest]
-        return merge(drawn, lambda text: self.task.print(self.task.parse(text, question.prior)))
+        drawn = [Candidate(c.text, {"direct": c.logprob}, source=source, finished=c.finished) for c in likeliest]
+        return merge(drawn, lambda text: self._canonical(text, question.prior))
+
+    def _canonical(self, text: str, prior: BeliefState) -> str:
+        canonical = self.task.print(self.task.parse(text, prior))
+        self.task.parse(canonical, prior)  # it may be longer than what was read, and too long
+        return canonical
 
     def _score_channel(self, questions: Sequence[Question], candidates: list[list[Candidate]],
                        failures: dict[int, str]) -> None:
@@ -131,8 +143,11 @@ class Inference:
                 continue
             requests.append((prompt.text, continuations))
             owners.append((i, parsed))
-        scores = self.lm.loglikelihood(requests, shared_prefix=self.task.preamble) if requests else []
+        scores = _turn_by_turn(lambda asked: self.lm.loglikelihood(asked, shared_prefix=self.task.preamble), requests)
         for (i, parsed), rows in zip(owners, scores, strict=True):
+            if isinstance(rows, TurnError):
+                failures[i] = rows.reason
+                continue
             for j, (prior, channel) in zip(parsed, rows, strict=True):
                 terms = {**candidates[i][j].logprobs, "prior": prior, "channel": channel}
                 candidates[i][j] = replace(candidates[i][j], logprobs=terms)
@@ -149,6 +164,16 @@ class Inference:
             return _failed(NO_CANDIDATE_PARSED, question.retrieved, ranked)
         value = self.task.parse(ranked[0].text, question.prior)
         return Inferred(value, TaskLabel(candidates=ranked, chosen=0, retrieved=question.retrieved))
+
+
+def _turn_by_turn(ask: Callable[[Sequence[Q]], Sequence[A]], questions: Sequence[Q]) -> list[A | TurnError]:
+    """Ask for all at once; where a model refuses one of them, one at a time, so that no other fails with it."""
+    try:
+        return list(ask(questions)) if questions else []
+    except TurnError as error:
+        if len(questions) == 1:
+            return [error]
+        return [answer for question in questions for answer in _turn_by_turn(ask, [question])]
 
 
 def _pairs(counts: Sequence[int]) -> list[tuple[int, int]]:
