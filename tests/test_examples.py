@@ -43,6 +43,7 @@ def test_any_text_survives(tmp_path_factory, text):
 def test_equal_examples_give_equal_bytes(tmp_path):
     a, b = (write_examples(tmp_path / name, [example(), example(1)]) for name in ("a.jsonl.gz", "b.jsonl.gz"))
     assert a == b
+    assert (tmp_path / "a.jsonl.gz").read_bytes()[4:8] == bytes(4)  # no time stamp in the gzip header
 
 
 def test_a_url_of_another_file_system_works():

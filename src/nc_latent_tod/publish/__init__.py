@@ -84,7 +84,7 @@ def publish(manifest: Manifest, group_id: str, *, schema: Schema, to: Path | Non
     merged = _merge(entries, schema)
     _refuse(group_id, merged, allow_missing)
     name = dataset_name(group_id, merged.entries, len(merged.dialogues))
-    dataset = _dataset(merged, schema, name, validation_dialogues, seed)
+    dataset = _dataset(merged, schema, validation_dialogues, seed)
     card = _card(dataset, name, group_id, merged, seed, license)
     path, reused = save_whole(dataset, card, Path(to) / name) if to is not None else (None, False)
     url = push(dataset, card, f"{hf_username}/{name}", public=public, token=token) if hf_username else None
@@ -141,7 +141,7 @@ def _refuse(group_id: str, merged: _Merged, allow_missing: bool) -> None:
         raise DamagedError(f"Group {group_id!r} has no readable labels at all.")
 
 
-def _dataset(merged: _Merged, schema: Schema, name: str, validation_dialogues: int | None, seed: int) -> DatasetDict:
+def _dataset(merged: _Merged, schema: Schema, validation_dialogues: int | None, seed: int) -> DatasetDict:
     import pyarrow as pa
     from datasets import Dataset, DatasetDict, DatasetInfo, NamedSplit
 
@@ -153,8 +153,7 @@ def _dataset(merged: _Merged, schema: Schema, name: str, validation_dialogues: i
     parts = {"train": [i for i in ids if i not in drawn], "validation": sorted(drawn)}
     return DatasetDict({
         split: Dataset(pa.concat_tables([merged.dialogues[i] for i in members]).combine_chunks(),
-                       info=DatasetInfo(features=features(schema)), split=NamedSplit(split),
-                       fingerprint=hashlib.sha256(f"{name}/{seed}/{size}/{split}".encode()).hexdigest()[:16])
+                       info=DatasetInfo(features=features(schema)), split=NamedSplit(split))
         for split, members in parts.items() if members})
 
 
