@@ -43,13 +43,18 @@ class DenseRetriever:
     def search(self, texts: Sequence[str], k: int) -> list[list[tuple[Example, float]]]:
         if not self._examples or not texts or k <= 0:
             return [[] for _ in texts]
-        fetched = min(k + _OVERFETCH, len(self._examples))
-        scores, rows = self._index.search(self._encoder.encode(texts), fetched)
-        return [self._nearest(s, r)[:k] for s, r in zip(scores, rows, strict=True)]
+        # one at a time: faiss multiplies in another order for many at once, and rounds otherwise
+        return [self._nearest(vector, k) for vector in self._encoder.encode(texts)]
 
-    def _nearest(self, scores: np.ndarray, rows: np.ndarray) -> list[tuple[Example, float]]:
-        found = [(self._examples[row], round(float(score), _TIE)) for row, score in zip(rows, scores, strict=True)]
-        return sorted(found, key=lambda pair: (-pair[1], pair[0].example_id))
+    def _nearest(self, vector: np.ndarray, k: int) -> list[tuple[Example, float]]:
+        fetched = min(k + _OVERFETCH, len(self._examples))
+        while True:
+            (scores,), (rows,) = self._index.search(vector[None], fetched)
+            found = [(self._examples[row], round(float(score), _TIE)) for row, score in zip(rows, scores, strict=True)]
+            found.sort(key=lambda pair: (-pair[1], pair[0].example_id))
+            if fetched == len(self._examples) or found[-1][1] < found[k - 1][1]:  # no tie with the k-th is left out
+                return found[:k]
+            fetched = min(2 * fetched, len(self._examples))
 
 
 class NoRetriever:
