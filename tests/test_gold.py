@@ -13,9 +13,9 @@ from nc_latent_tod.corpus.gold import load_gold
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, CorpusError
 from nc_latent_tod.labels import Act, Example, apply_change, gold_label
+from nc_latent_tod.metrics import OVERALL, pair, score
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-real_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs the real dialogues in {DATA}")
 
 
 def user(**services: dict) -> dict:
@@ -110,13 +110,26 @@ def test_what_is_no_gold_says_so(tmp_path):
         load_gold(tmp_path)
 
 
-@real_data
-@pytest.mark.parametrize(("path", "turns"), [("multiwoz/dev", 7365), ("sgd/dev", 19384)])
-def test_the_real_gold_covers_every_turn_and_its_changes_add_up(path, turns):
-    gold = load_gold(DATA / path)
+@pytest.fixture(scope="module", params=["multiwoz/dev", "sgd/dev"])
+def real(request):
+    if not DATA.is_dir():
+        pytest.skip(f"needs the real dialogues in {DATA}")
+    return request.param, load_gold(DATA / request.param)
+
+
+def test_the_real_gold_covers_every_turn_and_its_changes_add_up(real):
+    path, gold = real
     assert set(gold) == {(d.dialogue_id, t.turn_id) for d in load_dialogues(DATA / path) for t in d.turns}
-    assert len(gold) == turns
+    assert len(gold) == {"multiwoz/dev": 7365, "sgd/dev": 19384}[path]
     assert all(g.has_acts for g in gold.values())
     for (dialogue_id, turn_id), g in gold.items():
         prior = gold[dialogue_id, turn_id - 1].label.state if turn_id else {}
         assert apply_change(prior, g.label.change) == g.label.state
+
+
+def test_the_real_gold_against_itself_is_perfect(real):
+    _, gold = real
+    pairs = pair([Example(Turn(d, t, "", "", ""), {}, g.label) for (d, t), g in gold.items()], gold)
+    scores = score(pairs, resamples=20)
+    assert {name: e.value for name, e in scores.overall.items()} == {name: float(name != "failed_turns") for name in OVERALL}
+    assert {e.value for metrics in scores.by_service.values() for e in metrics.values()} <= {1.0, None}
