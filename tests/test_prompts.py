@@ -150,7 +150,8 @@ def test_an_over_long_prompt_drops_the_farthest_examples_and_then_the_oldest_tex
     assert prompt.num_examples == kept
     assert prompt.truncated == (last_words < 5)
     assert len(prompt.text.split()) <= budget
-    assert prompt.text.endswith(" ".join([["one", "two", "three", "four", "five"][i] for i in range(5 - last_words, 5)] + ["six seven ?"]))
+    kept_text = " ".join(["one", "two", "three", "four", "five"][5 - last_words:])
+    assert prompt.text.endswith(f"{kept_text} six seven ?")
 
 
 @pytest.mark.parametrize(("task", "order"), [(DST, "direct"), (ACTS, "direct"), (DST, "channel")])

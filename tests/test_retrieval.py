@@ -91,7 +91,8 @@ def minilm():
 
 def test_the_packaged_encoder_finds_what_means_the_same(minilm):
     pool = retriever(example("room", "user: I need a cheap place to sleep"),
-                     example("train", "user: when does the train leave"), example("thanks", "user: thank you, goodbye"), encoder=minilm)
+                     example("train", "user: when does the train leave"),
+                     example("thanks", "user: thank you, goodbye"), encoder=minilm)
     texts = ["user: find me an inexpensive hotel", "user: departure time please", "user: that was all, bye"]
     assert names(pool.search(texts, 1)) == [["room"], ["train"], ["thanks"]]
 
