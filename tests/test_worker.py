@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from nc_latent_tod.worker import JobControl, Worker, WorkSummary
 from nc_latent_tod.worker_group import threads_per_worker
 
 JOB = {"run_id": "train_0_50"}
+Launch = Callable[[list[str | Path]], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
@@ -26,6 +27,21 @@ def queue(tmp_path: Path) -> FolderQueue:
     queue = FolderQueue(tmp_path / "queue", lease_s=0.6, max_attempts=3)
     queue.put(JOB)
     return queue
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    """Starts a Python program that does not outlive the test."""
+    processes = []
+
+    def launch(argv: list[str | Path]) -> subprocess.Popen[bytes]:
+        processes.append(start(argv, log=tmp_path / "log"))
+        return processes[-1]
+
+    yield launch
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 def work(queue: FolderQueue, run: Callable[[dict[str, Any], JobControl], None], **options: Any) -> WorkSummary:
@@ -208,8 +224,8 @@ def test_a_queue_that_vanishes_ends_the_worker_with_the_reason(queue: FolderQueu
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_signal_gives_the_job_back(queue: FolderQueue, tmp_path: Path, number: int) -> None:
-    process = start(patient("patient", tmp_path), log=tmp_path / "log")
+def test_the_first_signal_gives_the_job_back(queue: FolderQueue, tmp_path: Path, launch: Launch, number: int) -> None:
+    process = launch(patient("patient", tmp_path))
     wait_until(lambda: [job.progress for job in queue.status().in_flight] == ["patient train_0_50"])
 
     process.send_signal(number)
@@ -221,8 +237,10 @@ def test_the_first_signal_gives_the_job_back(queue: FolderQueue, tmp_path: Path,
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_the_second_signal_stops_at_once(queue: FolderQueue, tmp_path: Path, number: int, code: int) -> None:
-    process = start(patient("deaf", tmp_path), log=tmp_path / "log")
+def test_the_second_signal_stops_at_once(
+    queue: FolderQueue, tmp_path: Path, launch: Launch, number: int, code: int
+) -> None:
+    process = launch(patient("deaf", tmp_path))
     wait_until(lambda: [job.progress for job in queue.status().in_flight] == ["deaf train_0_50"])
 
     process.send_signal(number)
@@ -235,38 +253,37 @@ def test_the_second_signal_stops_at_once(queue: FolderQueue, tmp_path: Path, num
     assert delivery is not None and delivery.attempt == 2
 
 
-def group(tmp_path: Path, argv: list[str | Path], *, workers: int = 2, cores: int = 6) -> subprocess.Popen[bytes]:
+def group(argv: list[str | Path], *, workers: int = 2, cores: int = 6) -> list[str | Path]:
     program = (
         "import json, os, sys; from nc_latent_tod.worker_group import run_workers;"
         "sys.exit(run_workers(int(sys.argv[1]), json.loads(sys.argv[3]), env=os.environ, cores=int(sys.argv[2])))"
     )
-    command = json.dumps([sys.executable, *map(str, argv)])
-    return start(["-c", program, str(workers), str(cores), command], log=tmp_path / "log")
+    return ["-c", program, str(workers), str(cores), json.dumps([sys.executable, *map(str, argv)])]
 
 
-def test_workers_share_the_cores_of_their_host(tmp_path: Path) -> None:
+def test_workers_share_the_cores_of_their_host(tmp_path: Path, launch: Launch) -> None:
     code = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])"
 
-    assert group(tmp_path, ["-c", code], workers=2, cores=6).wait(20) == 0
+    assert launch(group(["-c", code], workers=2, cores=6)).wait(30) == 0
 
     assert (tmp_path / "log").read_text() == "3 3\n3 3\n"
     assert [threads_per_worker(count, 2) for count in (1, 2, 3)] == [2, 1, 1]
 
 
-def test_a_group_ends_with_the_worst_exit_code(tmp_path: Path) -> None:
+def test_a_group_ends_with_the_worst_exit_code(tmp_path: Path, launch: Launch) -> None:
     code = f"import os, sys; os.mkdir({str(tmp_path / 'first')!r}); sys.exit(3)"  # the second fails with 1
 
-    assert group(tmp_path, ["-c", code]).wait(20) == 3
-    assert group(tmp_path, ["-c", "import os; os.kill(os.getpid(), 9)"]).wait(20) == 137
+    assert launch(group(["-c", code])).wait(30) == 3
+    assert launch(group(["-c", "import os; os.kill(os.getpid(), 9)"])).wait(30) == 137
 
 
-def test_a_signal_reaches_every_worker_of_a_group(queue: FolderQueue, tmp_path: Path) -> None:
+def test_a_signal_reaches_every_worker_of_a_group(queue: FolderQueue, tmp_path: Path, launch: Launch) -> None:
     queue.put({"run_id": "train_50_100"})
-    process = group(tmp_path, patient("patient", tmp_path))
-    wait_until(lambda: all(job.progress for job in queue.status().in_flight) and len(queue.status().in_flight) == 2)
+    process = launch(group(patient("patient", tmp_path)))
+    wait_until(lambda: [job.progress[:7] for job in queue.status().in_flight] == ["patient"] * 2)
 
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(10) == 0
+    assert process.wait(20) == 0
     status = queue.status()
     assert (status.ready, status.in_flight) == (2, ())
