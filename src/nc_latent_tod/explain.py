@@ -50,6 +50,8 @@ def explain(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Examp
     for entry in entries:
         for example in labels(entry):
             if (example.turn.dialogue_id, example.turn.turn_id) == (dialogue_id, turn_id):
+                if entry.seed_group_id:  # its examples are of that group or its own, never of its neighbours
+                    by_run = {**{e.run_id: e for e in manifest.entries(entry.seed_group_id)}, entry.run_id: entry}
                 pool = _Pool(by_run, labels)
                 return Explanation(example, entry, [_task(task, example, pool) for task in tasks])
             dialogues.setdefault(example.turn.dialogue_id, []).append(example.turn.turn_id)
@@ -97,7 +99,8 @@ def _reason(outcome: TaskLabel) -> str:
     if best.score is None or not others:
         return f"The only reading that parsed; {best.count} of {sum(c.count for c in outcome.candidates)} samples gave it."
     margin = best.score - (others[0].score or 0.0)
-    likeliest = max((c for c in outcome.candidates if c.error is None), key=lambda c: c.logprobs.get("direct", float("-inf")))
+    parsed_ones = [c for c in outcome.candidates if c.error is None]
+    likeliest = max(parsed_ones, key=lambda c: c.logprobs.get("direct", float("-inf")))
     turned = "" if likeliest is best else f" By direct probability alone it would have been {likeliest.text}."
     lead = f"It leads the next reading by {margin:.2f} nats." if margin else "It ties with the next reading; more samples gave it."
     return f"{lead}{turned}"

@@ -74,7 +74,7 @@ def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], e
     over_long = tuple((turn.dialogue_id, turn.turn_id, tokens) for turn, tokens in zip(turns, prompts, strict=True)
                       if tokens > room)
     return TaskPlan(
-        name=task.name, model=section.model.model_name_or_path, prompt=_sample_prompt(task, turns, examples[:k]),
+        name=task.name, model=_model_name(section), prompt=_sample_prompt(task, turns, examples[:k]),
         preamble_tokens=preamble, prompt_tokens=tuple(prompts), example_tokens=example_tokens, k_examples=k,
         context_length=context_length, over_long=over_long, skipped=sum(len(d.turns) for d in dialogues) - len(turns),
         tokens_to_sample=round(own + draws * LABEL_TOKENS * len(turns)) + preamble,
@@ -85,6 +85,10 @@ def make_plan(job: Job, dialogues: Sequence[Dialogue], tasks: Sequence[TaskPlan]
     """Put the parts together."""
     turns = sum(len(dialogue.turns) for dialogue in dialogues)
     return Plan(job.run, job.manifest.group_id, len(dialogues), turns, tuple(tasks), tuple(notes))
+
+
+def _model_name(section: TaskSection) -> str:
+    return "scripted" if section.model.model_type == "scripted" else section.model.model_name_or_path
 
 
 def _has_text(task: Task, turn: Turn) -> bool:

@@ -136,7 +136,7 @@ def _service(spec: Mapping[str, Any], shared_intents: set[str], taken: set[str])
     def bare(slot_name: str) -> str:
         return slot_name.removeprefix(prefix)
 
-    slots = []
+    slots: list[Slot] = []
     for s in spec.get("slots", ()):
         slot_name = bare(_required(s, "name", f"a slot of service {name!r}"))
         if slot_name in {slot.name for slot in slots}:
@@ -146,7 +146,8 @@ def _service(spec: Mapping[str, Any], shared_intents: set[str], taken: set[str])
                           _unique(identifier(slot_name), slot_names)))
     known = {slot.name for slot in slots}
     intents = []
-    for i in spec.get("intents", ()) or ({"name": name, "required_slots": [], "optional_slots": sorted(known)},):
+    alone: dict[str, Any] = {"name": name, "required_slots": [], "optional_slots": sorted(known)}
+    for i in spec.get("intents") or (alone,):
         intent_name = _required(i, "name", f"an intent of service {name!r}")
         required = tuple(bare(s) for s in i.get("required_slots", ()))
         names = tuple(dict.fromkeys((*required, *(bare(s) for s in _names(i.get("optional_slots", ()))))))

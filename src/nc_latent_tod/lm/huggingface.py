@@ -15,13 +15,12 @@ from nc_latent_tod.lm import Completion, Sampling, TokenCount
 from nc_latent_tod.lm.batching import group_by_length
 from nc_latent_tod.lm.decoding import Branch, decode
 from nc_latent_tod.lm.fingerprint import fingerprint_of
+from nc_latent_tod.lm.lengths import UNBOUNDED
 from nc_latent_tod.lm.loading import load_parts
 from nc_latent_tod.lm.nucleus import check_sampling, random_stream
 from nc_latent_tod.lm.prefill import CachedModel, Contexts
 from nc_latent_tod.lm.scoring import score
 from nc_latent_tod.lm.tokenising import TextTokens
-
-_UNBOUNDED = 1_000_000  # tokens; for a model whose configuration names no limit
 
 
 def load(model_name_or_path: str, *, dtype: str = "float32", device_map: Any = None,
@@ -52,7 +51,7 @@ class HuggingFaceLM:
         self._cached = CachedModel(model)
         self._text = TextTokens(tokenizer, _end_ids(model))
         self._batch_size = max(1, batch_size)
-        positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or _UNBOUNDED
+        positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or UNBOUNDED
         self.max_length = positions - len(self._text.leading)
         self.fingerprint = fingerprint_of(model, tokenizer)
 
