@@ -55,8 +55,8 @@ def test_an_empty_user_utterance_keeps_its_turn(tmp_path):
 
 
 @pytest.mark.parametrize("utterance", [
-    "\U0001f469\u200d\U0001f4bb book \U0001f3e8", "\u0623\u0631\u064a\u062f \u0641\u0646\u062f\u0642\u064b\u0627 \u200f\u0631\u062e\u064a\u0635\u064b\u0627", "tab\tnull\x00bell\x07esc\x1b",
-    "line\u2028separator\x85\r\nend",
+    "\U0001f469\u200d\U0001f4bb book \U0001f3e8", "\u0623\u0631\u064a\u062f \u200f\u0641\u0646\u062f\u0642\u064b\u0627",
+    "tab\tnull\x00bell\x07esc\x1b", "line\u2028separator\x85\r\nend",
     "  spaces kept  ", "x" * 20_000, '"], agent.delete() #', "", "none",
 ], ids=range(9))
 @pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "csv", "json"])
