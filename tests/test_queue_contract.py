@@ -11,7 +11,7 @@ from nc_latent_tod.errors import LeaseLostError
 from nc_latent_tod.queues import Delivery, Queue
 from nc_latent_tod.queues.local import FolderQueue
 
-LEASE_S = 0.3
+LEASE_S = 0.5
 PATIENCE_S = 5.0
 JOB = {"run_id": "train_0_50", "seed": 0}
 

@@ -24,7 +24,7 @@ Launch = Callable[[list[str | Path]], subprocess.Popen[bytes]]
 
 @pytest.fixture
 def queue(tmp_path: Path) -> FolderQueue:
-    queue = FolderQueue(tmp_path / "queue", lease_s=0.6, max_attempts=3)
+    queue = FolderQueue(tmp_path / "queue", lease_s=1.0, max_attempts=3)
     queue.put(JOB)
     return queue
 
@@ -45,7 +45,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
 
 
 def work(queue: FolderQueue, run: Callable[[dict[str, Any], JobControl], None], **options: Any) -> WorkSummary:
-    return Worker(queue, run, **{"lease_s": 0.6, "poll_s": 0.02, "drain": True, **options}).work()
+    return Worker(queue, run, **{"lease_s": 1.0, "poll_s": 0.02, "drain": True, **options}).work()
 
 
 def raising(error: Exception) -> Callable[[dict[str, Any], JobControl], None]:
@@ -56,7 +56,7 @@ def raising(error: Exception) -> Callable[[dict[str, Any], JobControl], None]:
 
 
 def patient(behaviour: str, tmp_path: Path) -> list[str | Path]:
-    return [TESTS / "trivial_worker.py", behaviour, tmp_path / "queue", tmp_path / "manifest", "0.6", "60"]
+    return [TESTS / "trivial_worker.py", behaviour, tmp_path / "queue", tmp_path / "manifest", "1.0", "60"]
 
 
 def test_jobs_that_return_are_done(queue: FolderQueue) -> None:
@@ -117,11 +117,11 @@ def test_max_jobs_ends_the_worker(queue: FolderQueue) -> None:
 
 
 def test_the_heartbeat_keeps_a_job_longer_than_its_lease(queue: FolderQueue, tmp_path: Path) -> None:
-    other = FolderQueue(tmp_path / "queue", lease_s=0.6)
+    other = FolderQueue(tmp_path / "queue", lease_s=1.0)
     stolen = []
 
     def run(job: dict[str, Any], control: JobControl) -> None:
-        stolen.append(other.receive(2.0))
+        stolen.append(other.receive(3.0))
         control.check_lease()
 
     assert work(queue, run) == WorkSummary(done=1)
@@ -177,7 +177,7 @@ def test_a_worker_that_cannot_reach_the_queue_gives_up_after_a_lease(queue: Fold
         control.check_lease()
 
     assert work(queue, run, max_jobs=1) == WorkSummary(lost=1)
-    assert 0.5 < noticed_s[0] < 5
+    assert 0.9 < noticed_s[0] < 5
 
 
 def test_progress_is_shown_at_most_once_a_second(queue: FolderQueue) -> None:
@@ -197,7 +197,7 @@ def test_progress_is_shown_at_most_once_a_second(queue: FolderQueue) -> None:
 
 
 def test_drain_waits_for_the_job_of_a_dead_worker(queue: FolderQueue, tmp_path: Path) -> None:
-    FolderQueue(tmp_path / "queue", lease_s=0.6).receive(0)  # and dies
+    FolderQueue(tmp_path / "queue", lease_s=1.0).receive(0)  # and dies
     attempts = []
 
     summary = work(queue, lambda job, control: attempts.append(job))
