@@ -61,8 +61,12 @@ class Job(Section):
         Left out: where the result goes and who records it, `run_id`, `wandb`, `profile`, and what only changes speed
         (batch size, cache, attention, device). The group is in it, for it decides which labels seed the examples.
         """
-        options = self.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
-        return hashlib.sha256(json.dumps(options, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.labelling_options, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def labelling_options(self) -> dict[str, Any]:
+        """What the fingerprint is of, as JSON data."""
+        return self.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
 
     @property
     def run(self) -> str:

@@ -7,15 +7,21 @@ workers that hold the same job cannot tear each other's parts.
 from __future__ import annotations
 
 import json
+import logging
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fsspec
 
-from nc_latent_tod.corpus.examples import read_examples, write_bytes, write_examples
+from nc_latent_tod.corpus.examples import create_bytes, read_examples, write_examples
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.labels import Example
+
+logger = logging.getLogger(__name__)
+
+_PART = re.compile(r"/part-[^/]+\.jsonl\Z")
 
 
 class Checkpoint:
@@ -27,18 +33,17 @@ class Checkpoint:
         self._written = 0
 
     def open(self, header: Mapping[str, Any], fixed: Sequence[str]) -> dict[str, Any]:
-        """Return the header that is stored, or store `header`.
+        """Return the header that is stored, or store `header`; of several workers that do so at once, the first wins.
 
         Keys in `fixed` must be equal in both: labels of two configurations never mix. Raises `ConfigError` with the
         differences, `DamagedError` where the stored header cannot be read.
         """
         path = f"{self._path}/header.json"
-        if not self._fs.exists(path):
-            write_bytes(f"{self.url}/header.json", f"{json.dumps(header, indent=2, sort_keys=True)}\n".encode())
+        if create_bytes(f"{self.url}/header.json", f"{json.dumps(header, indent=2, sort_keys=True)}\n".encode()):
             return dict(header)
         try:
             stored: dict[str, Any] = json.loads(self._fs.cat_file(path))
-            changed = [f"{key}: {stored[key]!r} then, {header[key]!r} now" for key in fixed if stored[key] != header[key]]
+            changed = [difference for key in fixed for difference in _differences(key, stored[key], header[key])]
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedError(f"The checkpoint header {path} cannot be read ({error}). "
                                f"Delete the folder {self.url} to label the split afresh.") from error
@@ -54,7 +59,9 @@ class Checkpoint:
 
     def labels(self) -> dict[tuple[str, int], Example]:
         """All stored labels by (dialogue_id, turn_id)."""
-        parts = sorted(self._fs.glob(f"{self._path}/part-*.jsonl")) if self._fs.exists(self._path) else []
+        self._fs.invalidate_cache()  # another worker may have written since
+        names = self._fs.ls(self._path, detail=False) if self._fs.exists(self._path) else []
+        parts = sorted(name for name in names if _PART.search(name))  # not by glob: the URL may hold the signs of a pattern
         found: dict[tuple[str, int], Example] = {}
         for part in parts:
             for example in read_examples(self._fs.unstrip_protocol(part)):
@@ -63,6 +70,17 @@ class Checkpoint:
         return found
 
     def remove(self) -> None:
-        """Delete the checkpoint: its labels are in the label file now."""
-        if self._fs.exists(self._path):
-            self._fs.rm(self._path, recursive=True)
+        """Delete the checkpoint: its labels are in the label file now. What cannot be deleted stays, with a warning."""
+        try:
+            if self._fs.exists(self._path):
+                self._fs.rm(self._path, recursive=True)
+        except OSError as error:  # another worker deletes it too, or still writes
+            logger.warning("%s: the checkpoint is no longer needed and could not be deleted whole: %s", self.url, error)
+
+
+def _differences(name: str, then: Any, now: Any) -> list[str]:
+    """What changed, by the path of each option."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        return [difference for key in dict.fromkeys((*then, *now))
+                for difference in _differences(f"{name}.{key}", then.get(key), now.get(key))]
+    return [] if then == now else [f"{name}: {then!r} then, {now!r} now"]

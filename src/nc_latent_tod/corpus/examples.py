@@ -15,12 +15,13 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from nc_latent_tod.dialogue import Dialogue, Turn
-from nc_latent_tod.durable import move
+from nc_latent_tod.durable import move, sync_folder
 from nc_latent_tod.errors import ConfigError, CorpusError, DamagedError, RetryableError
 from nc_latent_tod.labels import Example
 
@@ -48,6 +49,30 @@ def write_bytes(url: str | Path, data: bytes) -> None:
             file_system.pipe_file(path, data)
     except OSError as error:
         raise RetryableError(f"Cannot write {url}: {error}.") from error
+
+
+def create_bytes(url: str | Path, data: bytes) -> bool:
+    """Put `data` at `url`, whole, unless something is there already; False where it is: the first writer wins.
+
+    Raises `RetryableError` where the storage fails.
+    """
+    file_system, path = _resolve(url)
+    try:
+        if isinstance(file_system, LocalFileSystem):
+            temporary = Path(path).with_name(f".{uuid4().hex}.tmp")
+            write_whole(temporary, data)
+            try:
+                os.link(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+            sync_folder(temporary.parent)
+        else:
+            file_system.pipe_file(path, data, mode="create")
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise RetryableError(f"Cannot write {url}: {error}.") from error
+    return True
 
 
 def read_examples(url: str | Path, sha256: str | None = None) -> list[Example]:
