@@ -15,7 +15,7 @@ from nc_latent_tod.corpus.examples import write_examples
 from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.job import Job
-from nc_latent_tod.labeller import Labeller, warmup_groups
+from nc_latent_tod.labeller import Known, Labeller, warmup_groups
 from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import TokenCount
 from nc_latent_tod.manifests import Manifest, ManifestEntry
@@ -83,11 +83,12 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
     if job.manifest.group_id_must_exist and not finished:
         raise ConfigError(f"The group {job.manifest.group_id!r} has no finished run and manifest.group_id_must_exist is true. "
                           "Run the group's first job (job_0) to its end, then this one.")
-    seeds = sorted(finished) if job.manifest.seed_retrievers_from_manifest else []
+    seeds = sorted(finished.keys() - {job.run}) if job.manifest.seed_retrievers_from_manifest else []
     dialogues, labeller = backends.dialogues(), backends.labeller()
     checkpoint = Checkpoint(f"{job.labels_url}/checkpoints/{job.run}")
-    header = checkpoint.open({"job": job.fingerprint, **labeller.provenance, "seed_run_ids": seeds},
-                             fixed=("job", *labeller.provenance))
+    control.check_lease()
+    made_by = {"job": job.labelling_options, **{key: of for key, of in labeller.provenance.items() if key != "job"}}
+    header = checkpoint.open({**made_by, "seed_run_ids": seeds}, fixed=tuple(made_by))
     entries = _entries(finished, header["seed_run_ids"])
     examples, progress = _label(job, dialogues, labeller, checkpoint, [backends.labels(e) for e in entries], control)
     control.check_lease()
@@ -95,6 +96,8 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
     control.check_lease()
     if job.manifest.write_to_manifest and not backends.manifest.add(entry):
         logger.warning("%s: another worker finished this run first; its labels stand", job.run)
+        entry = {e.run_id: e for e in backends.manifest.entries(entry.group_id)}[entry.run_id]
+        examples = list(backends.labels(entry))
     checkpoint.remove()
     return Result(entry, examples, progress)
 
@@ -130,6 +133,7 @@ def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoi
     for examples in seeds:
         labeller.seed_pool(examples)
     known = checkpoint.labels() if checkpoint else {}
+    _check_turns(job, dialogues, known)
     if known:
         logger.info("%s: resumes with %d turns from its checkpoint", job.run, len(known))
     meter = _Meter(job.run, dialogues, labeller, known)
@@ -145,6 +149,16 @@ def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoi
         control.report(meter.progress())
     ordered = [labels[turn.dialogue_id, turn.turn_id] for dialogue in dialogues for turn in dialogue.turns]
     return ordered, meter.progress()
+
+
+def _check_turns(job: Job, dialogues: Sequence[Dialogue], known: Known) -> None:
+    """Raise `ConfigError` where a checkpoint holds the label of a turn that is not in the corpus, or reads otherwise there."""
+    turns = {(turn.dialogue_id, turn.turn_id): turn for dialogue in dialogues for turn in dialogue.turns}
+    other = [f"{key[0]}/{key[1]}" for key, example in known.items() if turns.get(key) != example.turn]
+    if other:
+        raise ConfigError(f"The checkpoint of {job.run} holds {len(other)} turns ({', '.join(other[:5])}) that the corpus "
+                          "lacks or tells otherwise: it is of other dialogues. Restore the corpus, give the job another "
+                          "run_id, or delete the checkpoint to start afresh.")
 
 
 def _store(job: Job, examples: Sequence[Example], seeds: tuple[str, ...], progress: Progress) -> ManifestEntry:
