@@ -232,6 +232,8 @@ class ManifestSection(Section):
     """Runs of one group are published together."""
     seed_retrievers_from_manifest: bool = False
     """Begin with the labels of the group's finished runs as examples."""
+    seed_group_id: str | None = Field(None, pattern=NAME_PATTERN)
+    """Take them from this group instead: it must be finished, so that every job begins with the same examples."""
     write_to_manifest: bool = True
     manifest_must_exist: bool = False
     group_id_must_exist: bool = False
@@ -242,4 +244,7 @@ class ManifestSection(Section):
         if is_needed and not (self.write_to_manifest or self.seed_retrievers_from_manifest):
             raise ValueError("manifest_must_exist or group_id_must_exist is true, but the manifest is neither written "
                              "(write_to_manifest) nor read (seed_retrievers_from_manifest)")
+        if self.seed_group_id is not None and not self.seed_retrievers_from_manifest:
+            raise ValueError(f"seed_group_id is {self.seed_group_id!r} but seed_retrievers_from_manifest is false: set it to "
+                             "true, or drop seed_group_id")
         return self

@@ -76,27 +76,27 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
     `PermanentError` where the job can never work.
     """
     control = control or Control()
-    finished = {entry.run_id: entry for entry in backends.manifest.entries(job.manifest.group_id)}
+    finished = _finished(backends.manifest, job.manifest.group_id)
     if job.manifest.write_to_manifest and job.run in finished:
         logger.info("%s: already in the manifest", job.run)
         return Result(finished[job.run], ())
     if job.manifest.group_id_must_exist and not finished:
         raise ConfigError(f"The group {job.manifest.group_id!r} has no finished run and manifest.group_id_must_exist is true. "
                           "Run the group's first job (job_0) to its end, then this one.")
-    seeds = sorted(finished.keys() - {job.run}) if job.manifest.seed_retrievers_from_manifest else []
+    seeds = _seeds(job, backends.manifest, finished)
     dialogues, labeller = backends.dialogues(), backends.labeller()
     checkpoint = Checkpoint(f"{job.labels_url}/checkpoints/{job.run}")
     control.check_lease()
     made_by = {"job": job.labelling_options, **{key: of for key, of in labeller.provenance.items() if key != "job"}}
-    header = checkpoint.open({**made_by, "seed_run_ids": seeds}, fixed=tuple(made_by))
-    entries = _entries(finished, header["seed_run_ids"])
+    header = checkpoint.open({**made_by, "seed_run_ids": sorted(seeds)}, fixed=tuple(made_by))
+    entries = _entries(seeds, header["seed_run_ids"])
     examples, progress = _label(job, dialogues, labeller, checkpoint, [backends.labels(e) for e in entries], control)
     control.check_lease()
     entry = _store(job, examples, tuple(header["seed_run_ids"]), progress)
     control.check_lease()
     if job.manifest.write_to_manifest and not backends.manifest.add(entry):
         logger.warning("%s: another worker finished this run first; its labels stand", job.run)
-        entry = {e.run_id: e for e in backends.manifest.entries(entry.group_id)}[entry.run_id]
+        entry = _finished(backends.manifest, entry.group_id)[entry.run_id]
         examples = list(backends.labels(entry))
     checkpoint.remove()
     return Result(entry, examples, progress)
@@ -107,17 +107,38 @@ def replay_job(job: Job, backends: Backends, run_id: str, control: Control | Non
 
     Raises `ConfigError` where the run is unknown or `job` is not the job it ran.
     """
-    finished = {entry.run_id: entry for entry in backends.manifest.entries(job.manifest.group_id)}
+    finished = _finished(backends.manifest, job.manifest.group_id)
     if run_id not in finished:
         raise ConfigError(f"Group {job.manifest.group_id!r} has no run {run_id!r}. It has: {sorted(finished)}.")
     entry = finished[run_id]
     if entry.config_fingerprint != job.fingerprint:
         raise ConfigError(f"Run {run_id!r} was made by a job with fingerprint {entry.config_fingerprint[:12]}, this file has "
                           f"{job.fingerprint[:12]}. Give the job file that the run was made with.")
-    pool = [backends.labels(e) for e in _entries(finished, entry.seed_run_ids)]
+    seeds = _seeds(job, backends.manifest, finished)
+    pool = [backends.labels(e) for e in _entries(seeds, entry.seed_run_ids)]
     labeller = replace(backends.labeller(), run_id=run_id)
     examples, progress = _label(job, backends.dialogues(), labeller, None, pool, control or Control())
     return Result(entry, examples, progress)
+
+
+def _finished(manifest: Manifest, group_id: str) -> dict[str, ManifestEntry]:
+    return {entry.run_id: entry for entry in manifest.entries(group_id)}
+
+
+def _seeds(job: Job, manifest: Manifest, finished: dict[str, ManifestEntry]) -> dict[str, ManifestEntry]:
+    """The runs whose labels may seed `job`; `finished` are those of its own group."""
+    if not job.manifest.seed_retrievers_from_manifest:
+        return {}
+    if job.manifest.seed_group_id is None:
+        return {run_id: entry for run_id, entry in finished.items() if run_id != job.run}  # it never learns from itself
+    seeds = _finished(manifest, job.manifest.seed_group_id)
+    if not seeds:
+        raise ConfigError(f"The group {job.manifest.seed_group_id!r} (manifest.seed_group_id) has no finished run. Run its "
+                          "jobs to the end first, or correct the name.")
+    if job.run in seeds and job.manifest.seed_group_id != job.manifest.group_id:
+        raise ConfigError(f"run_id {job.run!r} is also the name of a run of {job.manifest.seed_group_id!r} that seeds this "
+                          "job: examples of the two could not be told apart. Give this job another run_id.")
+    return seeds
 
 
 def _entries(finished: dict[str, ManifestEntry], run_ids: Sequence[str]) -> list[ManifestEntry]:
@@ -171,7 +192,8 @@ def _store(job: Job, examples: Sequence[Example], seeds: tuple[str, ...], progre
         num_failures=sum(bool(example.label.failures) for example in examples),
         config_fingerprint=job.fingerprint, code_version=__version__,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"), seed_run_ids=seeds,
-        tokens=progress.tokens.computed, seconds=round(progress.seconds, 3))
+        tokens=progress.tokens.computed, seconds=round(progress.seconds, 3),
+        seed_group_id=(job.manifest.seed_group_id or "") if seeds else "")
 
 
 class _Meter:

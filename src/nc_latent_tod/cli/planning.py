@@ -57,8 +57,9 @@ def histogram(values: Sequence[int], bins: int = BINS) -> list[tuple[int, int, i
 
 
 def _pool(job: Job, backends: Backends) -> list[Example]:
-    """Examples of one finished run, where the job starts from those of its group."""
-    entries = backends.manifest.entries(job.manifest.group_id) if job.manifest.seed_retrievers_from_manifest else []
+    """Examples of one finished run, where the job starts from those of a group."""
+    group_id = job.manifest.seed_group_id or job.manifest.group_id
+    entries = backends.manifest.entries(group_id) if job.manifest.seed_retrievers_from_manifest else []
     return list(backends.labels(entries[0])) if entries else []
 
 

@@ -25,6 +25,7 @@ class ManifestEntry:
     seed_run_ids: tuple[str, ...] = field(default=())  # runs whose labels seeded the example pool, in order
     tokens: int = 0  # computed by the model in the attempt that finished
     seconds: float = 0.0  # that it took to label
+    seed_group_id: str = ""  # the group of those runs, where it is another than the run's own
 
 
 class Manifest(Protocol):
