@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nc_latent_tod"
 
 LAYERS = {
-    0: {"__init__", "errors", "dialogue", "schema", "labels", "job", "job_sections", "durable"},
+    0: {"__init__", "errors", "dialogue", "schema", "labels", "job", "job_sections", "durable", "aws", "s3"},
     1: {"corpus", "queues", "manifests", "retrieval", "lm", "simulate"},
     2: {"tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity",
         "metrics"},
@@ -25,7 +25,7 @@ LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 WORLD = {"os", "io", "pathlib", "shutil", "socket", "subprocess", "tempfile", "urllib", "fsspec", "torch"}
 ONLY_BUILD_IMPORTS = {"lm.huggingface", "retrieval.dense", "retrieval.encoder", "queues.sqs", "manifests.dynamo"}
 MAY_IMPORT = {"torch": {"lm", "retrieval", "packing", "train"}, "transformers": {"lm", "retrieval", "train"},
-              "faiss": {"retrieval"}, "boto3": {"queues", "manifests", "corpus"}}
+              "faiss": {"retrieval"}, "boto3": {"aws"}, "botocore": {"aws", "s3"}}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "breakpoint"}
 UNSAFE_IMPORTS = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib"}
 DOMAINS = {"hotel", "restaurant", "attraction", "taxi", "hospital", "police"}

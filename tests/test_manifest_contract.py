@@ -7,12 +7,15 @@ import pytest
 
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.manifests import Manifest, ManifestEntry
+from nc_latent_tod.manifests.dynamo import DynamoManifest
 from nc_latent_tod.manifests.local import LocalManifest
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["local", "dynamo"])
 def manifest(request: pytest.FixtureRequest, tmp_path: Path) -> Manifest:
-    return {"local": LocalManifest(tmp_path / "manifests" / "manifest")}[request.param]
+    if request.param == "local":
+        return LocalManifest(tmp_path / "manifests" / "manifest")
+    return DynamoManifest(request.getfixturevalue("aws").table())
 
 
 def entry(run_id: str = "job_0", group_id: str = "initial_labelling", num_logs: int = 7) -> ManifestEntry:
@@ -46,7 +49,7 @@ def test_the_first_writer_wins(manifest: Manifest) -> None:
 
 def test_of_many_writers_at_once_one_wins(manifest: Manifest) -> None:
     with multiprocessing.get_context("fork").Pool(4) as pool:
-        won = pool.map(manifest.add, [entry(num_logs=number) for number in range(40)], chunksize=1)
+        won = pool.map(manifest.add, [entry(num_logs=number) for number in range(16)], chunksize=1)
 
     assert won.count(True) == 1
     (stored,) = manifest.entries("initial_labelling")

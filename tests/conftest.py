@@ -1,0 +1,23 @@
+"""What several test files share: AWS on loopback."""
+
+from collections.abc import Iterator
+
+import pytest
+from aws_server import LocalAws
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[LocalAws]:
+    """One server for all tests of this process."""
+    with LocalAws() as server:
+        yield server
+
+
+@pytest.fixture
+def aws(aws_server: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+    """The server, with an environment that leads every AWS client to it."""
+    for name, value in aws_server.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    return aws_server
