@@ -17,6 +17,7 @@ from nc_latent_tod.cli import app
 from nc_latent_tod.cli.console import EXIT_CODES, exit_code
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
+from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.simulate import simulate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -185,6 +186,17 @@ def test_a_job_that_can_never_work_is_a_dead_letter_with_its_reason_until_it_is_
     assert "1 put back" in call("redrive", "--all").stdout
     write_logs(folder / "logs.jsonl", 4)
     assert call("work", "--drain").exit_code == 0
+
+
+def test_a_job_whose_worker_died_in_its_last_attempt_is_a_dead_letter(folder):
+    call("enqueue", write_job(folder / "job.json"))
+    FolderQueue("queue", lease_s=1.0).receive(0)  # and dies
+
+    worked = call("work", "--drain", "--lease", 1, "--max-attempts", 1)
+
+    [dead] = json.loads(call("status", "--json").stdout)["dead"]
+    assert worked.exit_code == 3
+    assert dead["attempts"] == 1 and "it was killed or got stuck" in dead["reason"]
 
 
 def test_without_a_queue_the_message_names_the_variable(folder, monkeypatch):

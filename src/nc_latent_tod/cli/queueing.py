@@ -60,6 +60,8 @@ def work(
                                                 help="Threads of each worker. Default: cores / workers.")] = None,
     lease: Annotated[float, typer.Option("--lease", min=1.0, help="Seconds after which the job of a worker that died is "
                                                                   "taken over.")] = 60.0,
+    max_attempts: Annotated[int, typer.Option("--max-attempts", min=1, help="A job that failed, or whose worker died, so many "
+                                                                            "times is a dead letter.")] = 5,
 ) -> None:
     """Run the jobs of the queue, until stopped.
 
@@ -68,10 +70,11 @@ def work(
     """
     from nc_latent_tod.cli.working import run_queue, start_workers
 
-    opened = open_queue(queue, lease_s=lease)
+    opened = open_queue(queue, lease_s=lease, max_attempts=max_attempts)
     log_to(standard_error(), verbose=True)
     if workers > 1 or threads:
-        own = ["work", "--queue", queue, "--lease", str(lease), *(["--drain"] if drain else []),
+        own = ["work", "--queue", queue, "--lease", str(lease), "--max-attempts", str(max_attempts),
+               *(["--drain"] if drain else []),
                *(["--max-jobs", str(max_jobs)] if max_jobs else [])]
         raise typer.Exit(start_workers(workers, own, threads=threads))
     summary = run_queue(opened, lease_s=lease, drain=drain, max_jobs=max_jobs)
