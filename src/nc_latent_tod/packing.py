@@ -40,13 +40,13 @@ def call_segments(task: Task, example: Example, order: Order) -> list[Segment]:
 
 def pack(task: Task, order: Order, examples: Sequence[Example], *, length: int, count: Callable[[str], int],
          rng: random.Random) -> list[Segment]:
-    """Fill `length` tokens with the preamble and calls drawn from `examples`, in half of the packs alike ones.
+    """Fill `length` tokens with the preamble and calls drawn from `examples`, in a third of the packs alike ones.
 
     Alike are examples that share a slot of their labels with one drawn at random, as retrieved examples would.
     """
     pool = list(examples)
     rng.shuffle(pool)
-    if pool and rng.random() < 0.5:
+    if pool and rng.random() < 1 / 3:
         shared = task.slots(pool[0])
         pool.sort(key=lambda e: (not shared & task.slots(e)))  # stable: alike ones first, each part in random order
         alike = sum(bool(shared & task.slots(e)) for e in pool)
