@@ -1,0 +1,16 @@
+"""BLEU of responses in the common notation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nc_latent_tod.errors import ConfigError
+
+
+def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """Corpus BLEU-4 in percent as sacrebleu computes it (13a tokens, exponential smoothing), one reference a response."""
+    try:
+        import sacrebleu
+    except ImportError as error:
+        raise ConfigError("BLEU needs sacrebleu: pip install sacrebleu") from error
+    return float(sacrebleu.corpus_bleu(list(hypotheses), [list(references)]).score)
