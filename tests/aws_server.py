@@ -1,5 +1,6 @@
 """A real HTTP server on loopback that speaks SQS, DynamoDB and S3: what scripts/local_aws starts."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -34,7 +35,7 @@ class LocalAws:
 
     def client(self, service: str) -> Any:
         """A client of the tests' own. Call it within the test's environment."""
-        return boto3.session.Session().client(service)
+        return boto3.client(service)
 
     def table(self, prefix: str = "table") -> str:
         """A new manifest table of its own name."""
@@ -45,3 +46,12 @@ class LocalAws:
             KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys],
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in keys])
         return name
+
+    def queue(self, **attributes: str) -> str:
+        """The name of a new FIFO queue with a dead-letter queue."""
+        name, sqs = f"jobs-{uuid4().hex[:8]}", self.client("sqs")
+        dead = sqs.create_queue(QueueName=f"{name}-dead.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 50})
+        sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true", "RedrivePolicy": policy, **attributes})
+        return f"{name}.fifo"

@@ -102,7 +102,7 @@ def test_a_file_copied_into_ready_is_dead_until_it_is_redriven(path: Path) -> No
     assert queue.receive(0) is None
     assert [(letter.name, "enqueue" in letter.reason) for letter in queue.status().dead] == [("job_3.json", True)]
 
-    assert queue.redrive("job_3.json")
+    assert queue.redrive(["job_3.json"])
     delivery = queue.receive(2)
     assert delivery is not None and delivery.job == JOB
     assert not queue.status().dead
@@ -114,9 +114,9 @@ def test_a_redriven_job_begins_anew(path: Path) -> None:
     queue.receive(0).nack("no such split")  # type: ignore[union-attr]
     (letter,) = queue.status().dead
 
-    assert queue.redrive(letter.name)
+    assert queue.redrive([letter.name])
 
-    assert not queue.redrive(letter.name), "it is no dead letter any more"
+    assert not queue.redrive([letter.name]), "it is no dead letter any more"
     delivery = queue.receive(2)
     assert delivery is not None and (delivery.job, delivery.attempt) == (JOB, 1)
     assert not queue.put(JOB)
@@ -128,7 +128,7 @@ def test_a_dead_letter_that_is_still_damaged_is_not_redriven(path: Path) -> None
     queue.receive(0)
 
     with pytest.raises(ConfigError, match="broken.json.*not JSON"):
-        queue.redrive("broken.json")
+        queue.redrive(["broken.json"])
 
     assert len(queue.status().dead) == 1
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,20 @@ import pytest
 from nc_latent_tod.errors import LeaseLostError
 from nc_latent_tod.queues import Delivery, Queue
 from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.queues.sqs import SqsQueue
 
-LEASE_S = 0.5
-PATIENCE_S = 5.0
+SHORT_LEASE_S = 1.0  # SQS counts whole seconds
+PATIENCE_S = 10.0
 JOB = {"run_id": "train_0_50", "seed": 0}
 
 
-@pytest.fixture(params=["folder"])
+@pytest.fixture(params=["folder", "sqs"])
 def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Queue]:
     """Opens the same queue again, as another process would."""
-    def folder(**options: Any) -> Queue:
-        return FolderQueue(tmp_path / "queue", **{"lease_s": LEASE_S, "max_attempts": 3, **options})
-
-    return {"folder": folder}[request.param]
+    if request.param == "folder":
+        return partial(FolderQueue, tmp_path / "queue", max_attempts=3)
+    aws = request.getfixturevalue("aws")
+    return partial(SqsQueue, aws.queue(), table=aws.table(), max_attempts=3, backoff_s=(1.0, 1.0))
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ def test_a_job_in_flight_is_not_delivered_again(connect: Callable[..., Queue]) -
 
 
 def test_a_job_whose_holder_is_silent_is_taken_over(connect: Callable[..., Queue]) -> None:
-    dead, living = connect(), connect()
+    dead, living = connect(lease_s=SHORT_LEASE_S), connect(lease_s=SHORT_LEASE_S)
     dead.put(JOB)
     lost = received(dead)
 
@@ -129,7 +131,7 @@ def test_a_job_whose_holder_is_silent_is_taken_over(connect: Callable[..., Queue
 def test_a_holder_that_lost_its_lease_changes_nothing(
     connect: Callable[..., Queue], act: Callable[[Delivery], None]
 ) -> None:
-    slow, other = connect(), connect()
+    slow, other = connect(lease_s=SHORT_LEASE_S), connect(lease_s=60)
     slow.put(JOB)
     lost = received(slow)
     taken = received(other)
@@ -156,25 +158,25 @@ def test_a_settled_delivery_cannot_be_settled_again(queue: Queue) -> None:
 
 
 def test_an_extended_job_is_kept_longer_than_its_lease(connect: Callable[..., Queue]) -> None:
-    holder, other = connect(), connect()
+    holder, other = connect(lease_s=SHORT_LEASE_S), connect(lease_s=SHORT_LEASE_S)
     holder.put(JOB)
     held = received(holder)
 
     for _ in range(8):
-        held.extend(LEASE_S)
-        assert other.receive(LEASE_S / 3) is None
+        held.extend(SHORT_LEASE_S)
+        assert other.receive(SHORT_LEASE_S / 3) is None
 
     held.ack()
 
 
 def test_an_extension_holds_for_the_seconds_asked_for(connect: Callable[..., Queue]) -> None:
-    holder, other = connect(), connect()
+    holder, other = connect(lease_s=SHORT_LEASE_S), connect(lease_s=SHORT_LEASE_S)
     holder.put(JOB)
     held = received(holder)
 
     held.extend(60)
 
-    assert other.receive(4 * LEASE_S) is None
+    assert other.receive(2.5 * SHORT_LEASE_S) is None
     held.ack()
 
 
@@ -212,9 +214,9 @@ def test_a_job_that_can_never_work_is_dead_at_once(queue: Queue) -> None:
 def test_a_job_that_kills_its_workers_is_dead_in_the_end(connect: Callable[..., Queue]) -> None:
     connect().put(JOB)
     for _ in range(3):
-        received(connect())  # and the worker dies
+        received(connect(lease_s=SHORT_LEASE_S))  # and the worker dies
 
-    assert connect().receive(3 * LEASE_S) is None
+    assert connect(lease_s=SHORT_LEASE_S).receive(3 * SHORT_LEASE_S) is None
 
     (letter,) = connect().status().dead
     assert "lease" in letter.reason

@@ -24,6 +24,9 @@ from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.durable import move, sync_folder
 from nc_latent_tod.errors import ConfigError, CorpusError, DamagedError, RetryableError
 from nc_latent_tod.labels import Example
+from nc_latent_tod.s3 import register
+
+register()
 
 
 def write_examples(url: str | Path, examples: Iterable[Example]) -> str:

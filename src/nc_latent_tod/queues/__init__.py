@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Protocol
 
-from nc_latent_tod.queues.status import QueueStatus
+from nc_latent_tod.aws import Fence
+from nc_latent_tod.queues.status import Letter, QueueStatus
 
 
 class Delivery(Protocol):
@@ -16,6 +18,7 @@ class Delivery(Protocol):
     job: dict[str, Any]  # decoded job file
     attempt: int  # from 1
     delivery_id: str
+    fence: Fence | None  # what a conditional write elsewhere can be tied to, where the queue has such a thing
 
     def ack(self) -> None:
         """Mark the job done."""
@@ -36,6 +39,8 @@ class Delivery(Protocol):
 class Queue(Protocol):
     """Where jobs wait."""
 
+    poll_s: float  # a wait for a job that costs little
+
     def put(self, job: dict[str, Any]) -> bool:
         """Add a job; False where an equal one is waiting, in flight or done already."""
 
@@ -47,3 +52,9 @@ class Queue(Protocol):
 
     def status(self) -> QueueStatus:
         """Count and list the jobs by state."""
+
+    def letter(self, name: str) -> Letter | None:
+        """Open a dead letter, by its name in the status; None where there is none of this name."""
+
+    def redrive(self, names: Collection[str]) -> list[str]:
+        """Put dead letters back with no attempts counted; the names of those that were, which leaves out what is no job."""

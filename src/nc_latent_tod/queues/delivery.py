@@ -25,6 +25,8 @@ class FolderDelivery:
     and `RetryableError` on a full disk. Thread-safe.
     """
 
+    fence = None  # a rename needs none
+
     def __init__(
         self, folder: QueueFolder, name: JobFileName, job: dict[str, Any], *, lease: Lease, max_attempts: int
     ) -> None:

@@ -24,7 +24,7 @@ from nc_latent_tod.durable import move, sync_folder, write_new
 from nc_latent_tod.errors import ConfigError, LeaseLostError, RetryableError
 from nc_latent_tod.queues.job_name import JobFileName
 from nc_latent_tod.queues.leases import Lease
-from nc_latent_tod.queues.status import DeadLetter, InFlight, QueueStatus
+from nc_latent_tod.queues.status import DeadLetter, InFlight, Letter, QueueStatus
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,29 @@ class QueueFolder:
             return str(json.loads((self.errors / file_name).read_text(encoding="utf-8"))["error"])
         except (OSError, ValueError, KeyError, TypeError) as problem:
             return f"the reason was not stored ({problem})"
+
+    def dead_file(self, name: str) -> Path | None:
+        """The file of a dead letter, by the job's name or its own. Raises `OSError`."""
+        for file_name in file_names(self.dead):
+            parsed = JobFileName.parse(file_name)
+            if name in (file_name, parsed.job_name if parsed else None):
+                return self.dead / file_name
+        return None
+
+    def letter(self, name: str) -> Letter | None:
+        """Open a dead letter; None where there is none of this name. Raises `OSError`."""
+        path = self.dead_file(name)
+        if path is None:
+            return None
+        parsed = JobFileName.parse(path.name)
+        failures = [path.name]
+        if parsed is not None:  # the file's name changes with every attempt, the job's does not
+            failures = sorted(file_name for file_name in file_names(self.errors)
+                              if (failed := JobFileName.parse(file_name)) and failed.job_name == parsed.job_name)
+        text = path.read_text(encoding="utf-8", errors="replace")
+        job = read_job(path)
+        return Letter(parsed.job_name if parsed else path.name, tuple(map(self.reason, failures or [path.name])),
+                      parsed.attempts if parsed else 0, text if isinstance(job, str) else job)
 
     def status(self) -> QueueStatus:
         """Count and list the jobs by state. Raises `OSError`."""

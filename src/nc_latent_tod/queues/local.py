@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections import deque
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -19,7 +20,7 @@ from nc_latent_tod.queues.delivery import FolderDelivery
 from nc_latent_tod.queues.folder import QueueFolder, file_names, read_job
 from nc_latent_tod.queues.job_name import JobFileName, fingerprint, job_name
 from nc_latent_tod.queues.leases import Lease, LeaseWatch
-from nc_latent_tod.queues.status import QueueStatus
+from nc_latent_tod.queues.status import Letter, QueueStatus
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0  # between two looks at an empty queue
 _LISTING_AGE_S = 1.0  # a listing of ready/ is used for so long, ...
@@ -33,6 +34,8 @@ class FolderQueue:
     A job's state is the folder that its file is in, its number of attempts is in the file's name, and both change
     in one rename: there is no moment at which `kill -9` or a power cut loses a job. Leases: see `leases.py`.
     """
+
+    poll_s = 1.0
 
     def __init__(
         self, path: str | os.PathLike[str], *, lease_s: float = 60.0, max_attempts: int = 5, worker: str | None = None
@@ -113,28 +116,37 @@ class FolderQueue:
         with self._folder.clear_errors("list the jobs"):
             return self._folder.status()
 
-    def redrive(self, name: str) -> bool:
-        """Put a dead letter, by its name in the status, at the end of the queue with no attempts counted.
+    def letter(self, name: str) -> Letter | None:
+        """Open a dead letter, by its name in the status or its file's name; None where there is none of this name."""
+        with self._folder.clear_errors(f"read the dead letter {name}"):
+            return self._folder.letter(name)
 
-        False where there is none of this name. Raises `ConfigError` where its file is not a JSON object.
+    def redrive(self, names: Collection[str]) -> list[str]:
+        """Put dead letters at the end of the queue with no attempts counted; the names of those that were.
+
+        Raises `ConfigError` where files are no JSON objects, after putting back the others.
         """
-        for file_name in file_names(self._folder.dead):
-            parsed = JobFileName.parse(file_name)
-            if name not in (file_name, parsed.job_name if parsed else None):
-                continue
-            dead = self._folder.dead / file_name
-            job = read_job(dead)
+        done, problems = [], []
+        for name in names:
+            dead = self._folder.dead_file(name)
+            job = read_job(dead) if dead else None
             if isinstance(job, str):
-                raise ConfigError(f"{dead}: {job}. Correct or remove the file.")
-            if parsed is not None and parsed.fingerprint == fingerprint(job):
-                with self._folder.clear_errors(f"redrive {name}"):
-                    fresh = replace(parsed, order=self._next_order(), attempts=0, token="")
-                    move(dead, self._folder.ready / str(fresh))
-            else:  # a file of other origin, or corrected since
-                self.put(job)
-                dead.unlink()
-            return True
-        return False
+                problems.append(f"{dead}: {job}. Correct or remove the file.")
+            elif dead and job is not None:
+                self._put_back(dead, job)
+                done.append(name)
+        if problems:
+            raise ConfigError("\n".join(problems))
+        return done
+
+    def _put_back(self, dead: Path, job: dict[str, Any]) -> None:
+        parsed = JobFileName.parse(dead.name)
+        if parsed is not None and parsed.fingerprint == fingerprint(job):
+            with self._folder.clear_errors(f"redrive {parsed.job_name}"):
+                move(dead, self._folder.ready / str(replace(parsed, order=self._next_order(), attempts=0, token="")))
+        else:  # a file of other origin, or corrected since
+            self.put(job)
+            dead.unlink()
 
     def _next_order(self) -> int:
         # Within one process in order even if the clock jumps back.

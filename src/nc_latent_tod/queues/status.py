@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,16 @@ class DeadLetter:
     name: str
     reason: str  # the last error
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter, opened."""
+
+    name: str
+    reasons: tuple[str, ...]  # of the failed attempts, as far as they are kept; the last one is why it was given up
+    attempts: int
+    job: dict[str, Any] | str  # what the message or file held, where that is no job
 
 
 @dataclass(frozen=True, slots=True)

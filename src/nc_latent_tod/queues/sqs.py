@@ -1,0 +1,204 @@
+"""A queue on AWS: a FIFO queue of SQS for the messages, records in DynamoDB for what becomes of the jobs."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import random
+import socket
+import time
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from nc_latent_tod.errors import ConfigError, LeaseLostError
+from nc_latent_tod.queues.job_name import job_name
+from nc_latent_tod.queues.ledger import DEAD, DONE, IN_FLIGHT, PENDING, READY, SENDING, JobLedger, JobRecord, Refused
+from nc_latent_tod.queues.message import Message, decode, encode
+from nc_latent_tod.queues.sqs_client import LONGEST_POLL_S, LONGEST_VISIBILITY_S, SqsClient
+from nc_latent_tod.queues.sqs_delivery import SqsDelivery
+from nc_latent_tod.queues.sqs_letters import DeadLetters
+from nc_latent_tod.queues.status import DeadLetter, InFlight, Letter, QueueStatus
+
+log = logging.getLogger(__name__)
+
+DEFAULT_TABLE = "NCLatentTODExperimentsLogManifestTable"
+
+_SHORT_POLL_S = 0.2  # between two looks where the wait is too short for a long poll
+_BEATS_MISSED = 2  # leases without a heartbeat after which a holder does not count as alive, by the wall clock
+_LONGEST_POSTPONEMENT_S = 900.0
+_LETTERS_EVERY_S = 60.0  # between two looks for messages that SQS itself gave up
+
+
+class SqsQueue:
+    """A FIFO queue with a dead-letter queue. Safe for many processes; one object belongs to one thread.
+
+    One message group a job, so jobs do not wait for each other and their order is not promised. What makes delivery at least
+    once into work at most once at a time is the record of each job: see `ledger.py`.
+    """
+
+    poll_s = float(LONGEST_POLL_S)
+
+    def __init__(self, path: str, *, table: str = DEFAULT_TABLE, lease_s: float = 60.0, max_attempts: int = 5,
+                 worker: str | None = None, backoff_s: tuple[float, float] = (30.0, 900.0), client: Any = None) -> None:
+        """Open a queue by its name (`*.fifo`) or URL; `table` holds the records. Creates neither.
+
+        `backoff_s`: the pause after the first failure, which doubles with each attempt, and the longest.
+        Raises `ConfigError` where the queue is missing, is not made as it has to be, or may not be used.
+        """
+        if not 1 <= lease_s <= LONGEST_VISIBILITY_S or max_attempts < 1:
+            raise ConfigError(f"lease_s = {lease_s}, max_attempts = {max_attempts}: SQS takes leases of 1 to "
+                              f"{LONGEST_VISIBILITY_S} seconds, and at least one attempt is needed.")
+        self._sqs = SqsClient(path, client=client)
+        self._ledger = JobLedger(table, self._sqs.name, region=self._sqs.region)
+        self._letters = DeadLetters(self._sqs, self._ledger)
+        self._lease_s, self._max_attempts, self._backoff_s = float(math.ceil(lease_s)), max_attempts, backoff_s
+        self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
+        self._next_look = 0.0
+
+    def put(self, job: dict[str, Any]) -> bool:
+        """Add a job; False where an equal one is waiting, in flight, done or dead (see `redrive`).
+
+        Raises `ConfigError` where SQS cannot take it, `RetryableError` where AWS cannot be reached: put it again then.
+        """
+        name = job_name(job)
+        body, kind = encode(job, self._sqs.max_bytes)
+        is_new = True
+        try:
+            record = self._ledger.create(JobRecord(name=name))
+        except Refused as refused:
+            if refused.record is None or refused.record.state != SENDING:
+                return False
+            record, is_new = refused.record, False  # a put that was killed, or is under way: one message in any case
+        self._letters.send(record, body, kind)
+        return is_new
+
+    def receive(self, wait_s: float) -> SqsDelivery | None:
+        """Take a job, waiting up to `wait_s` seconds with as few requests as SQS permits.
+
+        A message that is no job of this package goes to the dead letters with the reason, one of a job that is done is dropped.
+        """
+        deadline = time.monotonic() + wait_s
+        while True:
+            began = time.monotonic()
+            messages = self._sqs.receive(visibility_s=self._lease_s, wait_s=max(0.0, deadline - began))
+            for message in messages:
+                if delivery := self._take(message, began):
+                    return delivery
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return None
+            if not messages:
+                time.sleep(min(_SHORT_POLL_S, left_s))
+
+    def drained(self) -> bool:
+        """True where no job is ready or in flight, by the records: SQS's own counts lag behind."""
+        if not any(record.state in PENDING for record in self._ledger.records()):
+            return True
+        if time.monotonic() >= self._next_look:  # a job may be pending by its record and given up by SQS
+            self._next_look = time.monotonic() + _LETTERS_EVERY_S
+            self._letters.record_all()
+        return False
+
+    def status(self) -> QueueStatus:
+        """Count and list the jobs by state, from their records."""
+        records = list(self._ledger.records())
+        now = time.time()
+        held = (record for record in records if record.state == IN_FLIGHT)
+        return QueueStatus(
+            ready=sum(record.state in (SENDING, READY) for record in records),
+            in_flight=tuple(InFlight(name=record.name, worker=record.worker, age_s=max(0.0, now - record.taken_at),
+                                     attempt=record.attempts, progress=record.progress) for record in held),
+            done=sum(record.state == DONE for record in records),
+            dead=tuple(DeadLetter(r.name, r.reason, r.attempts) for r in records if r.state == DEAD))
+
+    def letter(self, name: str) -> Letter | None:
+        """A dead letter with its job; None where there is none of this name."""
+        return self._letters.letter(name)
+
+    def redrive(self, names: Collection[str]) -> list[str]:
+        """Put dead letters back with no attempts counted; the names of those that were.
+
+        Raises `ConfigError` where letters are no jobs, after putting back the others.
+        """
+        return self._letters.redrive(names)
+
+    def _take(self, message: Message, received_at: float) -> SqsDelivery | None:
+        """Make a received message this worker's job; None where it is none, or another's."""
+        job = decode(message)
+        if isinstance(job, str):
+            self._letters.bury_foreign(message, job)
+            return None
+        record = self._ledger.get(message.group_id)
+        if record is None:  # the table was emptied or made anew
+            record = self._first_record(message.group_id)
+        if record.state == DONE:
+            log.debug("%s: is done, its message is dropped", record.name)
+            self._sqs.delete(message)
+            return None
+        try:
+            if record.state == DEAD:
+                return self._take_dead(message, record, job, received_at)
+            if record.state == IN_FLIGHT and record.message_id != message.message_id and self._is_alive(record):
+                self._postpone(message)
+                return None
+            if record.attempts >= self._max_attempts:
+                self._bury_silent(message, record)
+                return None
+            return self._hold(message, record, job, received_at)
+        except Refused:
+            return None  # another worker was faster; the message comes again if that one fails
+
+    def _hold(self, message: Message, record: JobRecord, job: dict[str, Any], received_at: float,
+              **values: Any) -> SqsDelivery:
+        """Raise the token: whoever held the job until now holds it no more. Raises `Refused`."""
+        reason = record.reason
+        if record.state == IN_FLIGHT:
+            reason = _silence(record)
+            log.info("%s: taken over: %s", record.name, reason)
+        now = time.time()
+        held = self._ledger.change(record.name, {"token": record.token, "state": record.state}, **{
+            "state": IN_FLIGHT, "token": record.token + 1, "attempts": record.attempts + 1, "reason": reason, "progress": "",
+            "message_id": message.message_id, "worker": self._worker, "taken_at": now, "beat_at": now,
+            "lease_s": self._lease_s, **values})
+        return SqsDelivery(self._sqs, self._ledger, message, held, job, received_at=received_at,
+                           max_attempts=self._max_attempts, retry_after_s=self._retry_after_s, bury=self._letters.bury)
+
+    def _take_dead(self, message: Message, record: JobRecord, job: dict[str, Any], received_at: float) -> SqsDelivery | None:
+        """The message of a dead job: left over by a worker that was killed, or sent back by a person in AWS's console."""
+        if not message.attributes.get("reason") and message.message_id == record.message_id:
+            self._letters.bury_again(message, record)
+            return None
+        return self._hold(message, replace(record, attempts=0), job, received_at, run=record.run + 1)
+
+    def _bury_silent(self, message: Message, record: JobRecord) -> None:
+        reason = _silence(record) if record.state == IN_FLIGHT else record.reason
+        self._letters.bury(message, record, reason)
+
+    def _first_record(self, name: str) -> JobRecord:
+        try:
+            return self._ledger.create(JobRecord(name=name, state=READY))
+        except Refused as refused:
+            assert refused.record is not None
+            return refused.record
+
+    def _is_alive(self, record: JobRecord) -> bool:
+        # Clocks may disagree: the token makes a wrong guess harmless.
+        return time.time() - record.beat_at < _BEATS_MISSED * record.lease_s
+
+    def _postpone(self, message: Message) -> None:
+        """A second message of a job that is in flight: look again later."""
+        try:
+            self._sqs.hide(message, min(_LONGEST_POSTPONEMENT_S, self._lease_s * message.receives))
+        except LeaseLostError as error:
+            log.debug("%s", error)
+
+    def _retry_after_s(self, attempt: int) -> float:
+        """Seconds to the next attempt, spread so that jobs that failed together do not come back together."""
+        shortest, longest = self._backoff_s
+        return min(longest, shortest * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
+
+
+def _silence(record: JobRecord) -> str:
+    return f"the lease of {record.worker} ran out in attempt {record.attempts}: it was killed or got stuck"
