@@ -1,9 +1,13 @@
-"""What several test files share: AWS on loopback."""
+"""What several test files share: AWS on loopback, and patience."""
 
 from collections.abc import Iterator
 
 import pytest
 from aws_server import LocalAws
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

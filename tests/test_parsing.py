@@ -144,12 +144,12 @@ def test_hostile_acts_are_a_parse_error_with_its_reason(reason, text):
 
 def test_all_hostile_texts_together_take_less_than_half_a_second():
     texts = [text for hostile in (HOSTILE_CHANGES, HOSTILE_ACTS) for group in hostile.values() for text in group]
-    started = time.perf_counter()
+    started = time.process_time()
     for text in texts:
         for read in (lambda t: parse_change(t, SCHEMA, {}), lambda t: parse_acts(t, SCHEMA)):
             with pytest.raises(ParseError):
                 read(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_nothing_that_is_read_is_run(tmp_path):

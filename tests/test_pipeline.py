@@ -248,7 +248,18 @@ def test_a_group_that_must_exist_and_does_not_is_an_error_before_anything_is_loa
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize("checks", range(13))
+CHECKS = 14  # of the lease in that job: one before the header, 11 before parts, one before the labels, one before the entry
+
+
+def test_a_lease_that_holds_until_the_entry_is_enough(tmp_path):
+    checks = []
+    run_job(job(tmp_path), backends(tmp_path), Control(check_lease=lambda: checks.append(files(tmp_path))))
+    assert len(checks) == CHECKS
+    assert [name for name in checks[-1] if name.startswith("out/labels")]
+    assert not [name for name in checks[-1] if name.startswith("manifest")]
+
+
+@pytest.mark.parametrize("checks", range(CHECKS))
 def test_a_lost_lease_writes_nothing_more(tmp_path, checks):
     left = iter([None] * checks)
 
