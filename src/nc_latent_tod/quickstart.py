@@ -10,7 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from nc_latent_tod.build import Builder, open_manifest, schema_of
+from nc_latent_tod.build import Builder, schema_of
+from nc_latent_tod.connect import open_manifest
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.corpus.gold import load_gold
 from nc_latent_tod.errors import ConfigError, RetryableError
@@ -80,7 +81,7 @@ def write_jobs(folder: Path, *, fresh: bool = False) -> dict[str, Job]:
         raise ConfigError(f"{folder} holds files that no quickstart has written. Give another folder with --out.")
     if fresh and folder.exists():
         shutil.rmtree(folder)
-    template = json.loads((resources.files("nc_latent_tod") / "data" / "quickstart_job.json").read_text("utf-8"))
+    template = packaged_job()
     jobs = {}
     for i, split in enumerate(PARTITIONS):
         data = {**template, "data": {**template["data"], "eval_set_split_name": split},
@@ -93,6 +94,12 @@ def write_jobs(folder: Path, *, fresh: bool = False) -> dict[str, Job]:
         path.write_text(json.dumps(data, indent=2) + "\n")
         jobs[split] = parse_job(data, str(path))
     return jobs
+
+
+def packaged_job() -> dict[str, Any]:
+    """The quickstart's first job as decoded JSON."""
+    job: dict[str, Any] = json.loads((resources.files("nc_latent_tod") / "data" / "quickstart_job.json").read_text("utf-8"))
+    return job
 
 
 def _dependent(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ END_OF_TEXT = "<|endoftext|>"
 _PRETOKEN = r"\n    [a-z_]+=[\"\[]?| ?[\p{L}_]+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}_]+|\s+(?!\S)|\s+"
 
 _MIXTURE: Sequence[tuple[str, Order, float]] = (
-    ("dst", "direct", 0.40), ("dst", "channel", 0.20), ("act_tag", "direct", 0.22), ("act_tag", "channel", 0.18))
+    ("dst", "direct", 0.50), ("dst", "channel", 0.14), ("act_tag", "direct", 0.24), ("act_tag", "channel", 0.12))
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,14 @@ class TrainConfig:
     steps: int = 5_000
     rows: int = 16  # packs a step
     length: int = 256  # tokens a pack
+    short_steps: int = 1_500  # at first, twice as many packs of half the length: copying is learnt from few distractors
     learning_rate: float = 2e-3  # peak; linear warm-up, then a cosine to a twentieth
     warmup_steps: int = 100
-    context_weight: float = 0.2  # of the loss on tokens that no prompt asks for
+    context_weight: float = 0.05  # of the loss on tokens that no prompt asks for
     vocabulary: int = 2_048
     width: int = 192
     layers: int = 4
-    heads: int = 6
+    heads: int = 3
     max_length: int = 1_024
     autocast: bool = True  # bfloat16 products; slower where the processor has none
     seed: int = 0
@@ -74,19 +75,30 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
                                    clean_up_tokenization_spaces=False)
 
 
-def new_model(config: TrainConfig, vocabulary: int) -> GPTBigCodeForCausalLM:
+def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> GPTBigCodeForCausalLM:
     """StarCoder's architecture (multi-query attention, learned positions) with random weights from `config.seed`.
 
-    Positions start as sinusoids, from which "shortly before" is learnt once for all positions, not for each.
+    Positions start as sinusoids, from which "shortly before" is learnt once for all positions, not for each. A word with a
+    space before it starts near the word without, so that copying values out of a text is learnt once for all words.
     """
     torch.manual_seed(config.seed)
     model = GPTBigCodeForCausalLM(GPTBigCodeConfig(
-        vocab_size=vocabulary, n_positions=config.max_length, n_embd=config.width, n_layer=config.layers,
+        vocab_size=len(tokenizer), n_positions=config.max_length, n_embd=config.width, n_layer=config.layers,
         n_head=config.heads, multi_query=True, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
         bos_token_id=0, eos_token_id=0))
     with torch.no_grad():
         model.transformer.wpe.weight.copy_(_sinusoids(config.max_length, config.width))
+        words = model.transformer.wte.weight
+        space = torch.randn(config.width) * words.std()
+        for plain, spaced in _spaced_words(tokenizer):
+            words[spaced] = words[plain] + 0.5 * space
     return model
+
+
+def _spaced_words(tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]]:
+    """Ids of (word, the same word after a space), for all words that have both."""
+    ids = tokenizer.get_vocab()
+    return [(ids[token[1:]], spaced) for token, spaced in ids.items() if token.startswith("\u0120") and token[1:] in ids]
 
 
 def _sinusoids(positions: int, width: int) -> torch.Tensor:
@@ -128,7 +140,7 @@ class _Run:
         self._check_configuration()
         self.tokenizer = self._tokenizer()
         self._encode = lru_cache(maxsize=100_000)(lambda text: self.tokenizer.encode(text, add_special_tokens=False))
-        self.model = new_model(config, len(self.tokenizer))
+        self.model = new_model(config, self.tokenizer)
         decayed = [p for p in self.model.parameters() if p.dim() > 1]
         plain = [p for p in self.model.parameters() if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -190,11 +202,12 @@ class _Run:
         return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * along)))
 
     def _tensors(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token ids and loss weights of a step, both (rows, length + 1)."""
+        """Token ids and loss weights of a step, both (packs, tokens + 1)."""
         rng = random.Random(f"{self.config.seed}/{step}")
-        examples, length = self.batch(step), self.config.length + 1
-        ids, weights = torch.zeros(self.config.rows, length, dtype=torch.long), torch.zeros(self.config.rows, length)
-        for row in range(self.config.rows):
+        halves = 2 if step < self.config.short_steps else 1
+        examples, rows, length = self.batch(step), self.config.rows * halves, self.config.length // halves + 1
+        ids, weights = torch.zeros(rows, length, dtype=torch.long), torch.zeros(rows, length)
+        for row in range(rows):
             name, order = self._draw(rng)
             segments = pack(self.tasks[name], order, examples, length=length, rng=rng,
                             count=lambda text: len(self._encode(text)))
