@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from nc_latent_tod.errors import ConfigError, nearest
+from nc_latent_tod.schema_spec import service_specs
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,13 @@ class Schema:
     def from_json(cls, services: Sequence[Mapping[str, Any]]) -> Schema:
         """Build a schema from a decoded schema-guided `schema.json` (a list of services).
 
-        Raises `ConfigError` where a service, slot or intent lacks its name or refers to an unknown slot.
+        Raises `ConfigError` where it is no schema (`schema_spec`), or an intent refers to an unknown slot.
         """
-        if not isinstance(services, Sequence) or not services or not all(isinstance(s, Mapping) for s in services):
-            raise ConfigError("A schema is a JSON list of services, each an object with 'service_name', 'slots' and 'intents'.")
-        intent_names = [i.get("name", "") for s in services for i in s.get("intents", ())]
+        specs = service_specs(services)
+        intent_names = [intent["name"] for spec in specs for intent in spec["intents"]]
         shared = {name for name in intent_names if intent_names.count(name) > 1}
         taken: set[str] = set()
-        return cls(tuple(_service(s, shared, taken) for s in services))
+        return cls(tuple(_service(spec, shared, taken) for spec in specs))
 
 
 def attribute(service: Service) -> str:
@@ -129,7 +129,7 @@ def _unique(name: str, taken: set[str]) -> str:
 
 
 def _service(spec: Mapping[str, Any], shared_intents: set[str], taken: set[str]) -> Service:
-    name = _required(spec, "service_name", "a service")
+    name = spec["service_name"]
     slot_names: set[str] = set()
     prefix = f"{name}-"
 
@@ -137,8 +137,8 @@ def _service(spec: Mapping[str, Any], shared_intents: set[str], taken: set[str])
         return slot_name.removeprefix(prefix)
 
     slots: list[Slot] = []
-    for s in spec.get("slots", ()):
-        slot_name = bare(_required(s, "name", f"a slot of service {name!r}"))
+    for s in spec["slots"]:
+        slot_name = bare(s["name"])
         if slot_name in {slot.name for slot in slots}:
             raise ConfigError(f"Service {name!r} has two slots called {slot_name!r}: rename one.")
         values = tuple(str(v) for v in s.get("possible_values", ()))
@@ -147,10 +147,10 @@ def _service(spec: Mapping[str, Any], shared_intents: set[str], taken: set[str])
     known = {slot.name for slot in slots}
     intents = []
     alone: dict[str, Any] = {"name": name, "required_slots": [], "optional_slots": sorted(known)}
-    for i in spec.get("intents") or (alone,):
-        intent_name = _required(i, "name", f"an intent of service {name!r}")
+    for i in spec["intents"] or (alone,):
+        intent_name = i["name"]
         required = tuple(bare(s) for s in i.get("required_slots", ()))
-        names = tuple(dict.fromkeys((*required, *(bare(s) for s in _names(i.get("optional_slots", ()))))))
+        names = tuple(dict.fromkeys((*required, *(bare(s) for s in i.get("optional_slots", ())))))
         for slot_name in names:
             if slot_name not in known:
                 raise ConfigError(f"Intent {intent_name!r} of service {name!r} uses the slot {slot_name!r}, "
@@ -162,14 +162,3 @@ def _service(spec: Mapping[str, Any], shared_intents: set[str], taken: set[str])
     if not class_name.isidentifier():
         class_name = f"S{class_name}"
     return Service(name, spec.get("description", ""), tuple(slots), tuple(intents), _unique(class_name, taken))
-
-
-def _names(slots: Iterable[str] | Mapping[str, str]) -> list[str]:
-    return list(slots)
-
-
-def _required(spec: Mapping[str, Any], key: str, what: str) -> str:
-    value = spec.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"In the schema, {what} has no {key!r}: {str(dict(spec))[:120]}")
-    return value
