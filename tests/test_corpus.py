@@ -134,6 +134,11 @@ def test_csv_rows_are_ordered_by_turn_id(tmp_path):
     ("dialogue_id,speaker,utterance\na,user,hi, there\n", "logs.csv:2: expected 3 fields"),
     ("dialogue_id,speaker,utterance\na,user\n", "logs.csv:2: expected 3 fields"),
     ("dialogue_id,speaker,utterance\na,user,hi\nb,user,yo\na,user,again\n", "logs.csv:4: .*'a' comes twice, .*csv:2"),
+    ("dialogue_id,speaker,utterance,turn_id\na,user,hi\n", "logs.csv:2: expected 4 fields"),
+    ("dialogue_id,speaker,utterance,speaker\na,user,hi,x\n", "the column 'speaker' comes twice"),
+    ("dialogue_id;speaker;utterance\na;user;hi\n", "no column dialogue_id.*Separate the columns with commas"),
+    ("dialogue_id,speaker,utterance\na,user,\"hi\n", "not CSV .* A quote is opened and never closed"),
+    (f"{'x' * 5000}\n", "no column dialogue_id, speaker, utterance; there are x{120}\\.$"),
     ("dialogue_id,speaker,utterance,turn_id\na,user,hi,first\n", "logs.csv:2: 'turn_id' must be a whole number"),
     ("dialogue_id,speaker,utterance,turn_id\na,user,hi,0\na,user,yo,0\n", "logs.csv:3: .*turn_id 0 of 'user' twice"),
     ('dialogue_id,speaker,utterance\na,user,"hi\n', "not CSV"),
@@ -210,3 +215,16 @@ def test_the_real_sgd_dialogues_load():
     assert len(loaded) == 2098
     assert all(re.fullmatch(r"\d+_\d+", d.dialogue_id) for d in loaded)
     assert load_dialogues(DATA / "sgd", "dev_2050_2100") == loaded[2050:]
+
+
+def test_an_unused_csv_column_may_be_left_empty(tmp_path):
+    (tmp_path / "logs.csv").write_text("dialogue_id,speaker,utterance,note\na,user,hi\n")
+
+    assert load_dialogues(tmp_path / "logs.csv")[0].turns[0].user_utterance == "hi"
+
+
+def test_a_file_is_no_dataset_of_turns(tmp_path):
+    (tmp_path / "logs.jsonl").write_text('{"dialogue_id": "a", "turns": [{"speaker": "user", "utterance": "hi"}]}')
+
+    with pytest.raises(CorpusError, match="is a file, but the format 'turns' means"):
+        load_dialogues(tmp_path / "logs.jsonl", format="turns")

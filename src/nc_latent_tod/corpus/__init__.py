@@ -69,6 +69,9 @@ def open_splits(path_or_name: str | Path, *, format: str = "auto") -> dict[str, 
     name = str(path_or_name)
     path = packaged_corpus(name.removeprefix(PACKAGED)) if name.startswith(PACKAGED) else Path(path_or_name)
     if path.is_file():
+        if format == "turns":
+            raise CorpusError(f"{path} is a file, but the format 'turns' means a dataset of turns: a folder that `datasets` "
+                              "saved, or a name on the Hub. For logs in a file leave the format out.")
         return {"train": _file_source(path, format)}
     if path.is_dir():
         return _folder_splits(path, format)

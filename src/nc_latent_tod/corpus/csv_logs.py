@@ -7,7 +7,7 @@ conversations with one id cannot be told from one that is torn apart. With `turn
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -42,17 +42,30 @@ def _rows(path: Path) -> Iterator[Row]:
         reader = csv.DictReader(file, strict=True)
         try:
             header = reader.fieldnames or []
-            missing = [column for column in COLUMNS if column not in header]
-            if missing:
-                raise CorpusError(f"{path}: no column {', '.join(missing)}; there are {', '.join(header) or 'none'}.")
+            needed = _needed(header, path)
             for row in reader:
                 where = f"{path}:{reader.line_num}"
-                if row["utterance"] is None or None in row:
+                if None in row or any(row[column] is None for column in needed):
                     raise CorpusError(f"{where}: expected {len(header)} fields. Quote utterances that contain commas.")
-                turn_id = _turn_id(row["turn_id"], where) if "turn_id" in header else -1
+                turn_id = _turn_id(row["turn_id"], where) if "turn_id" in needed else -1
                 yield dialogue_id_of(row["dialogue_id"], where), turn_id, row["speaker"], row["utterance"], where
         except csv.Error as error:
-            raise CorpusError(f"{path}:{reader.line_num}: not CSV ({error}).") from None
+            hint = " A quote is opened and never closed." if "end of data" in str(error) else ""
+            raise CorpusError(f"{path}:{reader.line_num}: not CSV ({error}).{hint}") from None
+
+
+def _needed(header: Sequence[str], path: Path) -> list[str]:
+    """The columns of `header` that are read. Raises `CorpusError` where one is missing or comes twice."""
+    missing = [column for column in COLUMNS if column not in header]
+    if missing:
+        found = ", ".join(header) or "none"
+        hint = " Separate the columns with commas." if len(header) == 1 and any(sep in header[0] for sep in ";\t|") else ""
+        raise CorpusError(f"{path}: no column {', '.join(missing)}; there are {found:.120}.{hint}")
+    needed = [column for column in (*COLUMNS, "turn_id") if column in header]
+    for column in needed:
+        if header.count(column) > 1:
+            raise CorpusError(f"{path}: the column {column!r} comes twice: rename one.")
+    return needed
 
 
 def _turn_id(value: str, where: str) -> int:
