@@ -49,7 +49,7 @@ def _sources(scores: PredictionScores) -> list[tuple[str, str]]:
 
 
 def _left_out(scores: PredictionScores) -> list[RenderableType]:
-    missing = [f"{count} {things} missing and not scored" for count, things in (
-        (scores.missing_dialogues, "dialogues"), (scores.missing_turns, "turns of other dialogues")) if count]
-    unknown = [f"{count} unknown placeholders left out: {name}" for name, count in scores.unknown_placeholders.items()]
+    missing = [f"{things} missing and not scored: {count}" for count, things in (
+        (scores.missing_dialogues, "dialogues"), (scores.missing_turns, "turns of predicted dialogues")) if count]
+    unknown = [f"unknown placeholder {name} left out: {count}" for name, count in scores.unknown_placeholders.items()]
     return [Text(line, style="yellow") for line in (*missing, *unknown)]
