@@ -108,6 +108,15 @@ def test_a_file_copied_into_ready_is_dead_until_it_is_redriven(path: Path) -> No
     assert not queue.status().dead
 
 
+def test_a_folder_in_ready_is_dead_and_is_not_redriven(path: Path) -> None:
+    queue = FolderQueue(path)
+    (path / "ready" / "copied").mkdir()
+
+    assert queue.receive(0) is None
+    with pytest.raises(ConfigError, match="copied: not a file but a folder"):
+        queue.redrive(["copied"])
+
+
 def test_a_redriven_job_begins_anew(path: Path) -> None:
     queue = FolderQueue(path, max_attempts=1)
     queue.put(JOB)

@@ -13,6 +13,7 @@ from toy_labelling import ANSWERS, corpus, turns
 from nc_latent_tod.corpus.checkpoint import Checkpoint
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
+from nc_latent_tod.job_sections import OutputSection
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.manifests.local import LocalManifest
 from nc_latent_tod.pipeline import Control, replay_job, run_job
@@ -303,3 +304,14 @@ def test_a_replay_of_an_unknown_run_or_of_another_job_is_an_error(tmp_path):
         replay_job(job(tmp_path), backends(tmp_path), "s")
     with pytest.raises(ConfigError, match="fingerprint"):
         replay_job(job(tmp_path, seed=1), backends(tmp_path), "r")
+
+
+@pytest.mark.parametrize("url", ["bogus://bucket/labels", "a\0b"])
+def test_a_place_that_cannot_be_is_refused_before_anything_is_loaded(tmp_path, url):
+    def never():
+        raise AssertionError("loaded")
+
+    wrong = job(tmp_path).model_copy(update={"output": OutputSection(labels_url=url)})
+
+    with pytest.raises(ConfigError, match="Cannot use"):
+        run_job(wrong, replace(backends(tmp_path), dialogues=never, labeller=never))

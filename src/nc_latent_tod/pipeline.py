@@ -84,8 +84,8 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
         raise ConfigError(f"The group {job.manifest.group_id!r} has no finished run and manifest.group_id_must_exist is true. "
                           "Run the group's first job (job_0) to its end, then this one.")
     seeds = _seeds(job, backends.manifest, finished)
+    checkpoint = Checkpoint(f"{job.labels_url}/checkpoints/{job.run}")  # before what takes long: the URL may be wrong
     dialogues, labeller = backends.dialogues(), backends.labeller()
-    checkpoint = Checkpoint(f"{job.labels_url}/checkpoints/{job.run}")
     control.check_lease()
     made_by = {"job": job.labelling_options, **{key: of for key, of in labeller.provenance.items() if key != "job"}}
     header = checkpoint.open({**made_by, "seed_run_ids": sorted(seeds)}, fixed=tuple(made_by))

@@ -13,9 +13,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import fsspec
-
-from nc_latent_tod.corpus.examples import create_bytes, read_examples, write_examples
+from nc_latent_tod.corpus.examples import create_bytes, read_examples, resolve, write_examples
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.labels import Example
 
@@ -28,8 +26,9 @@ class Checkpoint:
     """Labels of one run under `url`, a folder or fsspec URL of their own."""
 
     def __init__(self, url: str) -> None:
+        """Name the place; nothing is written yet. Raises `ConfigError` where the URL's file system is unknown."""
         self.url = url.rstrip("/")
-        self._fs, self._path = fsspec.core.url_to_fs(self.url)
+        self._fs, self._path = resolve(self.url)
         self._written = 0
 
     def open(self, header: Mapping[str, Any], fixed: Sequence[str]) -> dict[str, Any]:

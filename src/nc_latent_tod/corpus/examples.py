@@ -44,7 +44,7 @@ def write_examples(url: str | Path, examples: Iterable[Example]) -> str:
 
 def write_bytes(url: str | Path, data: bytes) -> None:
     """Put `data` at `url`, whole or not at all. Raises `RetryableError` where the storage fails."""
-    file_system, path = _resolve(url)
+    file_system, path = resolve(url)
     try:
         if isinstance(file_system, LocalFileSystem):
             write_whole(Path(path), data)
@@ -59,7 +59,7 @@ def create_bytes(url: str | Path, data: bytes) -> bool:
 
     Raises `RetryableError` where the storage fails.
     """
-    file_system, path = _resolve(url)
+    file_system, path = resolve(url)
     try:
         if isinstance(file_system, LocalFileSystem):
             temporary = Path(path).with_name(f".{uuid4().hex}.tmp")
@@ -83,7 +83,7 @@ def read_examples(url: str | Path, sha256: str | None = None) -> list[Example]:
 
     Raises `DamagedError` where the file is missing, differs or is torn, `RetryableError` where the storage fails.
     """
-    file_system, path = _resolve(url)
+    file_system, path = resolve(url)
     try:
         data = file_system.cat_file(path)
     except (FileNotFoundError, IsADirectoryError):
@@ -110,6 +110,16 @@ def labelled_dialogues(path: Path) -> Iterator[tuple[str, Dialogue]]:
             raise CorpusError(f"{path}: dialogue {dialogue_id!r} lacks turns or repeats them: "
                               f"{[turn.turn_id for turn in turns][:20]}.")
         yield f"{path}, dialogue {dialogue_id!r}", Dialogue(dialogue_id, tuple(turns))
+
+
+def resolve(url: str | Path) -> tuple[Any, str]:
+    """The file system of a URL, and the path there. Raises `ConfigError` where there is no such file system."""
+    if "\0" in str(url):
+        raise ConfigError(f"Cannot use {str(url)!r} as a file name or URL: it holds a character that no name can have.")
+    try:
+        return fsspec.core.url_to_fs(str(url))
+    except (ValueError, ImportError) as error:
+        raise ConfigError(f"Cannot use the URL {url}: {error}.") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -150,10 +160,3 @@ def _examples(data: bytes, url: str) -> Iterator[Example]:
             yield Example.from_json(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedError(f"{url}:{number}: not a labelled turn ({type(error).__name__}: {error}).") from None
-
-
-def _resolve(url: str | Path) -> tuple[Any, str]:
-    try:
-        return fsspec.core.url_to_fs(str(url))
-    except (ValueError, ImportError) as error:
-        raise ConfigError(f"Cannot use the URL {url}: {error}.") from error

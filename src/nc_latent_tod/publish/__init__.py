@@ -133,7 +133,8 @@ def _refuse(group_id: str, merged: _Merged, allow_missing: bool) -> None:
     found = [*twice, *([] if allow_missing else merged.problems)]
     if found:
         advice = ("Two runs over the same dialogues cannot be merged: publish them as two groups." if twice else
-                  "Run these jobs again, or publish without them (--allow-missing).")
+                  "Run the jobs of missing partitions. Restore label files that are damaged or missing, or remove their runs "
+                  "from the manifest and run their jobs again. Or publish without all of these (--allow-missing).")
         raise DamagedError(f"Group {group_id!r} cannot be published:\n- " + "\n- ".join(found) + f"\n{advice}")
     for problem in merged.problems:
         logger.warning("%s: published although %s", group_id, problem)

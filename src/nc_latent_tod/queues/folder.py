@@ -165,6 +165,8 @@ def read_job(path: Path) -> dict[str, Any] | str:
     """The job in a file, or what is wrong with it."""
     try:
         job = json.loads(path.read_bytes())
+    except IsADirectoryError:
+        return "not a file but a folder"
     except (ValueError, RecursionError) as error:  # text that is not UTF-8 is a ValueError too
         return f"not JSON: {error}"
     return job if isinstance(job, dict) else f"not a JSON object but {type(job).__name__}"
