@@ -1,28 +1,47 @@
 # Sourced by the other scripts: `environment` makes .venv with the core, `environment dev` adds what tests need.
 environment() {
-    local extra="${1:-}" python stamp wanted
-    if [ ! -x .venv/bin/python ]; then
-        python=""
-        for candidate in python3.11 python3.12 python3.13 python3; do
-            if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-                python=$candidate
-                break
-            fi
-        done
-        if [ -z "$python" ]; then
-            echo "error: Python 3.11 or later is needed and none was found on PATH. Install it, then run this again." >&2
+    local extra="${1:-}" python wanted stamp
+    if ! usable_environment; then
+        python=$(suitable_python) || return 1
+        [ -e .venv ] && echo "Remaking .venv: it is incomplete, or its Python is gone"
+        echo "Making .venv with $("$python" --version)"
+        if ! "$python" -m venv --clear .venv; then
+            echo "error: $python could not make .venv. On Debian and Ubuntu, install python3-venv, then run this again." >&2
             return 1
         fi
-        echo "Making .venv with $("$python" --version)"
-        "$python" -m venv .venv
     fi
-    stamp=.venv/installed${extra:+-$extra}
-    wanted=$(cat setup.cfg pyproject.toml constraints.txt | sha256sum)
-    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
-        echo "Reusing .venv: setup.cfg and constraints.txt are as they were installed"
-        return 0
-    fi
+    # The folder too: an environment that was moved or copied runs the package of its old place.
+    wanted=$({ pwd; cat setup.cfg pyproject.toml constraints.txt; } | cksum)
+    for stamp in .venv/installed-dev ${extra:-.venv/installed}; do
+        if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+            echo "Reusing .venv: setup.cfg and constraints.txt are as they were installed"
+            return 0
+        fi
+    done
     echo "Installing into .venv from setup.cfg with the versions of constraints.txt (1.7 GB, a few minutes)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".${extra:+[$extra]}"
-    echo "$wanted" >"$stamp"
+    if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+        --editable ".${extra:+[$extra]}"; then
+        echo "error: the packages could not be installed; pip says above why. It needs the network or a package index that holds" \
+            "the versions of constraints.txt, and 3 GB of disk. Run this again: what is installed already is kept." >&2
+        return 1
+    fi
+    echo "$wanted" >".venv/installed${extra:+-$extra}"
+}
+
+# A link to Python alone is no environment: what it installs would go elsewhere.
+usable_environment() {
+    [ -x .venv/bin/python ] && .venv/bin/python -c 'import pip, sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null
+}
+
+suitable_python() {
+    local candidate
+    for candidate in python3.11 python3.12 python3.13 python3 python; do
+        if command -v "$candidate" >/dev/null &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$candidate"
+            return 0
+        fi
+    done
+    echo "error: Python 3.11 or later is needed and none was found on PATH. Install it, then run this again." >&2
+    return 1
 }
