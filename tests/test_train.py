@@ -10,11 +10,12 @@ from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.huggingface import load
+from nc_latent_tod.packing import call_segments
 from nc_latent_tod.simulate import Wording, examples, simulate
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tiny import renamed, train_tiny
-from nc_latent_tod.train import TrainConfig, train
+from nc_latent_tod.train import TrainConfig, train, train_tokenizer
 
 SMALL = TrainConfig(steps=4, rows=2, length=96, vocabulary=400, width=32, layers=1, heads=2, max_length=256, warmup_steps=2,
                     autocast=False)
@@ -95,3 +96,18 @@ def test_renamed_entities_keep_everything_but_their_names() -> None:
             assert {k: v for k, v in before.items() if k != "name"} == {k: v for k, v in after.items() if k != "name"}
             changed += before.get("name") != after.get("name")
     assert changed > 20
+
+
+def test_calls_in_a_row_have_the_tokens_of_their_segments() -> None:
+    found = batch(0)
+    texts = [task.example(example, order) for example in found for task in tasks() for order in ("direct", "channel")]
+    tokenizer = train_tokenizer(texts, 500)
+
+    for task in tasks():
+        for first, second in zip(found, found[1:], strict=False):
+            segments = call_segments(task, first, "direct") + call_segments(task, second, "direct")
+
+            together = tokenizer.encode("".join(segment.text for segment in segments), add_special_tokens=False)
+
+            apart = [token for segment in segments for token in tokenizer.encode(segment.text, add_special_tokens=False)]
+            assert together == apart

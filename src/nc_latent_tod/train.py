@@ -29,9 +29,9 @@ from nc_latent_tod.tasks import Order, Task
 
 END_OF_TEXT = "<|endoftext|>"
 
-# A frame (`\n    user_intent=[`), a word with its space, up to two digits, other signs, spaces: no token spans the place
-# where a prompt ends and an answer begins.
-_PRETOKEN = r"\n    [a-z_]+=[\"\[]?| ?[\p{L}_]+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}_]+|\s+(?!\S)|\s+"
+# A frame (`\n    user_intent=[`), a word with its space, up to two digits, other signs, an empty line, spaces. No token spans the
+# end of a call or the place where a prompt ends and an answer begins: packs and prompts are cut there.
+_PRETOKEN = r"\n    [a-z_]+=[\"\[]?| ?[\p{L}_]+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}_]+|\n\n|\s+(?!\S)|\s+"
 
 _MIXTURE: Sequence[tuple[str, Order, float]] = (
     ("dst", "direct", 0.50), ("dst", "channel", 0.14), ("act_tag", "direct", 0.24), ("act_tag", "channel", 0.12))
