@@ -24,7 +24,9 @@ class Part(StrEnum):
 
 
 SchemaOption = Annotated[str, typer.Option("--schema", help="A schema.json, or packaged:schema.")]
-EntitiesOption = Annotated[str, typer.Option("--entities", help="An entity table as JSON, or packaged:entities.")]
+EntitiesOption = Annotated[str | None, typer.Option("--entities", show_default=False,
+                                                    help="An entity table as JSON. Default: the packaged one for the packaged "
+                                                         "schema, else none: values are those that the schema lists.")]
 WordingOption = Annotated[str | None, typer.Option("--wording", show_default=False,
                                                    help="Phrases as JSON. Default: the packaged ones for the packaged "
                                                         "schema, else made from the schema's names.")]
@@ -37,7 +39,7 @@ def simulate(
     dialogues: Annotated[int, typer.Option("--dialogues", min=1, help="How many.")] = 40,
     seed: SeedOption = 0,
     schema: SchemaOption = "packaged:schema",
-    entities: EntitiesOption = "packaged:entities",
+    entities: EntitiesOption = None,
     wording: WordingOption = None,
     templates: Annotated[Part, typer.Option("--templates", help="Utterance templates: those for training, or others.")]
     = Part.heldout,
@@ -63,7 +65,7 @@ def train_tiny(
     steps: Annotated[int | None, typer.Option("--steps", min=1, show_default=False, help="Optimiser steps.")] = None,
     seed: SeedOption = 0,
     schema: SchemaOption = "packaged:schema",
-    entities: EntitiesOption = "packaged:entities",
+    entities: EntitiesOption = None,
     wording: WordingOption = None,
 ) -> None:
     """Train a tiny model of StarCoder's architecture on simulated dialogues, from scratch. Stop it and it can go on."""

@@ -5,37 +5,75 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
-from nc_latent_tod.corpus.examples import write_examples
+from nc_latent_tod.corpus.examples import write_bytes, write_examples
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_wording
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.dialogue import Dialogue
-from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.errors import ConfigError, RetryableError, nearest
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.simulate import SimulatedDialogue, Wording, examples
+
+_BLANKS = frozenset({"value", "other", "service"})
 
 Entities = Mapping[str, Sequence[Mapping[str, str]]]
 
 
-def world(schema: str, entities: str, wording: str | None) -> tuple[Schema, Entities, Wording]:
-    """Read schema, entity table and wording; `packaged:NAME` or JSON files. Raises `ConfigError`."""
-    table = packaged_entities() if entities.startswith(PACKAGED) else read_json(Path(entities))
-    is_table = isinstance(table, dict) and all(isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
-                                               for rows in table.values())
+def world(schema: str, entities: str | None, wording: str | None) -> tuple[Schema, Entities, Wording]:
+    """Read schema, entity table and wording; `packaged:NAME` or JSON files. Raises `ConfigError`.
+
+    What is not named is the packaged one for the packaged schema, and nothing for another.
+    """
+    if schema.startswith(PACKAGED):
+        entities, wording = entities or f"{PACKAGED}entities", wording or f"{PACKAGED}wording"
+    loaded = load_schema(schema)
+    return loaded, _entities(entities, loaded) if entities else {}, _wording(wording) if wording else Wording()
+
+
+def _entities(name: str, schema: Schema) -> Entities:
+    table = packaged_entities() if name.startswith(PACKAGED) else read_json(Path(name))
+    is_table = isinstance(table, dict) and all(isinstance(rows, list) and all(map(_is_row, rows)) for rows in table.values())
     if not is_table:
-        raise ConfigError(f"{entities}: an entity table is {{service: [{{slot: value}}, ...]}}.")
-    if wording is None:
-        words: Any = packaged_wording() if schema.startswith(PACKAGED) else {}
-    else:
-        words = packaged_wording() if wording.startswith(PACKAGED) else read_json(Path(wording))
-    return load_schema(schema), table, Wording.from_json(words)
+        raise ConfigError(f"{name}: an entity table is {{service: [{{slot: value}}, ...]}}, values as texts.")
+    for service in table:
+        if service not in schema.services_by_name:
+            raise ConfigError(f"{name}: the schema has no service {service!r}.{nearest(service, schema.services_by_name)}")
+    return table
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, dict) and all(isinstance(value, str) for value in row.values())
+
+
+def _wording(name: str) -> Wording:
+    words = packaged_wording() if name.startswith(PACKAGED) else read_json(Path(name))
+    if not (isinstance(words, Mapping) and all(isinstance(part, Mapping) for part in words.values())):
+        raise ConfigError(f'{name}: a wording is {{"services": {{name: {{...}}}}, "slots": {{"service.slot": {{...}}}}}}.')
+    for owner, phrases in ((owner, phrases) for part in words.values() for owner, phrases in part.items()):
+        if not (isinstance(phrases, Mapping) and all(map(_are_phrases, phrases.values()))):
+            raise ConfigError(f"{name}: the words for {owner!r} are {{kind: [phrase, ...]}}, and a phrase may hold "
+                              f"{', '.join(f'{{{blank}}}' for blank in sorted(_BLANKS))} and no other braces.")
+    return Wording.from_json(words)
+
+
+def _are_phrases(value: Any) -> bool:
+    try:
+        return all(name is None or name in _BLANKS for phrase in ([value] if isinstance(value, str) else value)
+                   for _, name, _, _ in Formatter().parse(phrase))
+    except (TypeError, ValueError):
+        return False
 
 
 def read_json(path: Path) -> Any:
     """Decoded JSON of a file. Raises `ConfigError` naming it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        decoded = json.loads(path.read_text(encoding="utf-8-sig"))
+        json.dumps(decoded, ensure_ascii=False).encode()
+        return decoded
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{path}: text that is not valid Unicode ({error.object[error.start:error.end]!r}).") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
@@ -45,19 +83,21 @@ def read_json(path: Path) -> Any:
 def write_corpus(simulated: Iterable[SimulatedDialogue], folder: Path) -> dict[str, Any]:
     """Write `logs.jsonl` (text alone) and `gold.jsonl.gz` (a label file) into a new folder; counts and paths.
 
-    Raises `ConfigError` where a file is already there.
+    Raises `ConfigError` where a file is already there, `RetryableError` where the disk refuses.
     """
     logs, gold = folder / "logs.jsonl", folder / "gold.jsonl.gz"
     for path in (logs, gold):
         if path.exists():
             raise ConfigError(f"{path} exists already: name another folder with --out.")
-    folder.mkdir(parents=True, exist_ok=True)
     dialogues = list(simulated)
-    with logs.open("x", encoding="utf-8") as file:
-        for one in dialogues:
-            file.write(json.dumps(_log(one.dialogue), ensure_ascii=False) + "\n")
     rows = [example for one in dialogues for example in examples(one)]
+    text = "".join(json.dumps(_log(one.dialogue), ensure_ascii=False) + "\n" for one in dialogues)
     write_examples(gold, rows)
+    try:
+        write_bytes(logs, text.encode())
+    except RetryableError:
+        gold.unlink()  # or the next attempt would find it
+        raise
     return {"dialogues": len(dialogues), "turns": len(rows), "logs": str(logs), "gold": str(gold)}
 
 

@@ -1,0 +1,72 @@
+"""`nc-latent-tod simulate` with one's own schema, entities and wording, and what can be wrong with them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from processes import in_child
+from typer.testing import CliRunner
+
+from nc_latent_tod.cli import app
+from nc_latent_tod.cli.simulating import world, write_corpus
+from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
+from nc_latent_tod.simulate import Wording, simulate
+
+OWN = [{"service_name": "clinic", "slots": [{"name": "day", "is_categorical": True, "possible_values": ["monday", "friday"]}]}]
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> Path:
+    """A working folder with a schema of one service."""
+    monkeypatch.chdir(tmp_path)
+    Path("schema.json").write_text(json.dumps(OWN))
+    return tmp_path
+
+
+def call(*arguments: str):
+    return CliRunner().invoke(app, ["simulate", "--out", "out", "--dialogues", "3", *arguments])
+
+
+def test_what_is_packaged_goes_with_the_packaged_schema_alone(own):
+    packaged = (packaged_schema(), packaged_entities(), Wording.from_json(packaged_wording()))
+
+    assert world("packaged:schema", None, None) == packaged
+    assert world("schema.json", None, None)[1:] == ({}, Wording())
+
+
+def test_an_own_schema_needs_nothing_else(own):
+    result = call("--schema", "schema.json")
+
+    assert result.exit_code == 0, result.output
+    assert len(Path("out/logs.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(("option", "data", "words"), [
+    ("--entities", {"clinc": []}, "file.json: the schema has no service 'clinc'. Did you mean 'clinic'?"),
+    ("--entities", {"clinic": {"day": "monday"}}, "an entity table is"), ("--entities", [], "an entity table is"),
+    ("--entities", {"clinic": [{"day": 5}]}, "values as texts"),
+    ("--entities", {"clinic": [{"day": "\ud83d"}]}, "file.json: text that is not valid Unicode"),
+    ("--wording", [], "a wording is"), ("--wording", {"services": 5}, "a wording is"),
+    ("--wording", {"slots": {"clinic.day": ["on"]}}, "the words for 'clinic.day' are"),
+    ("--wording", {"slots": {"clinic.day": {"phrases": 5}}}, "the words for 'clinic.day' are"),
+    ("--wording", {"slots": {"clinic.day": {"phrases": ["on {day}"]}}}, "{other}, {service}, {value} and no other"),
+    ("--wording", {"slots": {"clinic.day": {"phrases": ["on {value"]}}}, "no other braces"),
+    ("--wording", {"slots": {"clinic.day": {"phrase": ["on {value}"]}}}, "Did you mean 'phrases'"),
+    ("--schema", {"a": 1}, "file.json: A schema is a JSON list"),
+])
+def test_what_cannot_be_simulated_from_is_one_clear_error(own, option, data, words):
+    Path("file.json").write_text(json.dumps(data))
+
+    result = call("--schema", "schema.json", option, "file.json")
+
+    assert result.exit_code == 2 and words in result.stderr
+    assert not Path("out").exists()
+
+
+def test_a_full_disk_leaves_no_half_corpus(own):
+    told = list(simulate(packaged_schema(), packaged_entities(), packaged_wording(), n=5, seed=0, templates="train"))
+
+    answer = in_child(lambda: write_corpus(told, Path("out")), file_limit=4096)
+
+    assert answer.startswith("RetryableError('Cannot write out/logs.jsonl")
+    assert write_corpus(told, Path("out"))["dialogues"] == 5
