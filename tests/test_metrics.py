@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from toy_schema import SCHEMA
 
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Act, Example, Gold, Label, TaskLabel, gold_label, state_change
 from nc_latent_tod.metrics import OVERALL, compare, pair, score
+from nc_latent_tod.schema import Schema
 
 OFFER = Act("Offer", "stay", "name", "Pine")
 
@@ -82,6 +84,43 @@ def test_case_spaces_and_accepted_alternatives_do_not_count_as_errors(value):
 def test_the_ways_to_say_dontcare_are_one_value():
     pairs = [(example("a", 0, {"stay": {"area": "don't care"}}), gold({"stay": {"area": "dontcare"}}))]
     assert values(pairs)["slot_f1"] == 1.0
+
+
+def fuzzy(predicted: dict, expected: Gold, schema: Schema | None = SCHEMA) -> float | None:
+    return score([(example("a", 0, predicted), expected)], schema=schema).overall["fuzzy_joint_goal_accuracy"].value
+
+
+def test_a_nearly_right_value_of_an_open_slot_counts_in_part():
+    # 11 of the 17 characters of "acorn guest house" are those of "acorn house": 2 * 11 / (11 + 17)
+    near = {"stay": {"name": "Acorn House", "area": "east"}}
+    expected = {"stay": {"name": "acorn guest house", "area": "east"}}
+    assert fuzzy(near, gold(expected)) == pytest.approx(22 / 28)
+    assert fuzzy(near, gold(expected, stay={"name": ("acorn guest house", "house acorn")})) == 1.0  # the order is no matter
+    assert values([(example("a", 0, near), gold(expected))])["joint_goal_accuracy"] == 0.0
+
+
+def test_similarities_of_several_slots_multiply():
+    near = {"stay": {"name": "acorn house"}, "Rides_2": {"from": "house acorn"}}
+    expected = {"stay": {"name": "acorn guest house"}, "Rides_2": {"from": "acorn guest house"}}
+    assert fuzzy(near, gold(expected)) == pytest.approx((22 / 28) ** 2)
+
+
+def test_a_nearly_right_value_of_a_categorical_slot_is_wrong():
+    near, expected = {"stay": {"area": "town center"}}, gold({"stay": {"area": "town centre"}})
+    assert fuzzy(near, expected) == 0.0
+    assert 0.9 < fuzzy(near, expected, schema=None) < 1.0  # without a schema, no slot is known to be categorical
+
+
+@pytest.mark.parametrize("predicted", [{}, {"stay": {"name": "pine", "area": "east"}}, {"Rides_2": {"name": "pine"}}])
+def test_a_missing_or_superfluous_slot_makes_even_a_fuzzy_state_wrong(predicted):
+    assert fuzzy(predicted, gold({"stay": {"name": "pine"}})) == 0.0
+
+
+def test_acts_have_precision_and_recall_at_every_level():
+    pairs = [(example("a", 0, {}, OFFER, Act("Request", "stay", "area")), gold({}, Act("Offer", "stay", "name", "Oak")))]
+    found = values(pairs)
+    assert [found[f"{level}_precision"] for level in ("act", "act_slot", "act_slot_value")] == [0.5, 0.5, 0.0]
+    assert [found[f"{level}_recall"] for level in ("act", "act_slot", "act_slot_value")] == [1.0, 1.0, 0.0]
 
 
 def test_turns_without_annotated_acts_do_not_count_for_acts():

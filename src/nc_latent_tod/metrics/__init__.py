@@ -2,7 +2,8 @@
 
 Every metric is a ratio of two sums over dialogues, `numerator / denominator`: an accuracy counts right turns over turns,
 F1 is 2 TP over (predicted + gold). So a dialogue is one row of sums, and a resample of dialogues is a weighted sum of rows.
-Values are compared after `normalised`: case, runs of spaces, and the ways to say "dontcare".
+Values are compared after `normalised`: case, runs of spaces, and the ways to say "dontcare"; where the gold accepts
+several, any of them is right. Fuzzy joint goal accuracy counts a nearly right value of an open slot in part.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import numpy as np
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example, Gold
 from nc_latent_tod.metrics.bootstrap import Estimate, estimate, ratio, resampled
-from nc_latent_tod.metrics.sums import Sums, add_turn
+from nc_latent_tod.metrics.sums import Sums, add_turn, categorical_slots
+from nc_latent_tod.schema import Schema
 
 Pair = tuple[Example, Gold]
 
-OVERALL = ("joint_goal_accuracy", "turn_accuracy", "slot_precision", "slot_recall", "slot_f1",
-           "act_precision", "act_recall", "act_f1", "act_slot_f1", "act_slot_value_f1", "failed_turns")
+OVERALL = ("joint_goal_accuracy", "fuzzy_joint_goal_accuracy", "turn_accuracy", "slot_precision", "slot_recall", "slot_f1",
+           *(f"{level}_{part}" for level in ("act", "act_slot", "act_slot_value") for part in ("precision", "recall", "f1")),
+           "failed_turns")
 PER_SERVICE = ("joint_goal_accuracy", "slot_precision", "slot_recall", "slot_f1", "act_f1", "act_slot_value_f1")
 
 
@@ -77,9 +80,12 @@ def pair(predictions: Iterable[Example], gold: Mapping[tuple[str, int], Gold]) -
     return list(matched.values())
 
 
-def score(pairs: Sequence[Pair], *, resamples: int = 1000, seed: int = 0) -> Scores:
-    """Score labels against gold; intervals come from `resamples` seeded resamples of whole dialogues (0: none)."""
-    table = _table(pairs)
+def score(pairs: Sequence[Pair], *, schema: Schema | None = None, resamples: int = 1000, seed: int = 0) -> Scores:
+    """Score labels against gold; intervals come from `resamples` seeded resamples of whole dialogues (0: none).
+
+    `schema` says which slots are categorical; without it, all count as open in the fuzzy metric.
+    """
+    table = _table(pairs, schema)
     samples = resampled(table.sums, resamples, seed)
     estimates = {key: estimate(ratio(table.sums.sum(axis=0))[i], samples[:, i]) for i, key in enumerate(table.keys)}
     reasons = Counter(f"{task}: {reason}" for example, _ in pairs for task, reason in example.label.failures.items())
@@ -92,7 +98,8 @@ def score(pairs: Sequence[Pair], *, resamples: int = 1000, seed: int = 0) -> Sco
         failures=dict(sorted(reasons.items())))
 
 
-def compare(a: Sequence[Pair], b: Sequence[Pair], *, resamples: int = 1000, seed: int = 0) -> dict[str, Estimate]:
+def compare(a: Sequence[Pair], b: Sequence[Pair], *, schema: Schema | None = None, resamples: int = 1000,
+            seed: int = 0) -> dict[str, Estimate]:
     """The overall metrics of `a` minus those of `b`, with paired bootstrap intervals over the same dialogues.
 
     Raises `ConfigError` where the two do not label the same turns.
@@ -102,7 +109,7 @@ def compare(a: Sequence[Pair], b: Sequence[Pair], *, resamples: int = 1000, seed
         only = min(turns_a ^ turns_b)
         raise ConfigError(f"Only labels of the same turns can be compared: turn {only[1]} of dialogue {only[0]!r} and "
                           f"{len(turns_a ^ turns_b) - 1} more are in one of the two alone.")
-    table_a, table_b = _table(a), _table(b)
+    table_a, table_b = _table(a, schema), _table(b, schema)
     order = [table_b.dialogues.index(d) for d in table_a.dialogues]
     columns = [[table.keys.index(("", name)) for name in OVERALL] for table in (table_a, table_b)]
     sums = np.concatenate([table_a.sums[:, columns[0]], table_b.sums[order][:, columns[1]]], axis=1)
@@ -118,11 +125,12 @@ class _Table:
     sums: np.ndarray  # (dialogues, keys, 2): numerator and denominator
 
 
-def _table(pairs: Sequence[Pair]) -> _Table:
+def _table(pairs: Sequence[Pair], schema: Schema | None) -> _Table:
     by_dialogue: dict[str, Sums] = {}
+    categorical = categorical_slots(schema)
     for example, gold in pairs:
         sums = by_dialogue.setdefault(example.turn.dialogue_id, defaultdict(lambda: [0.0, 0.0]))
-        add_turn(sums, example.turn.turn_id, example.label, gold)
+        add_turn(sums, example.turn.turn_id, example.label, gold, categorical)
     found = {key for sums in by_dialogue.values() for key in sums}
     services = {scope for scope, _ in found if scope.startswith("service:")}
     keys = sorted(found | {(scope, name) for scope in services for name in PER_SERVICE})
