@@ -11,7 +11,8 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nc_latent_tod"
 
 LAYERS = {
-    0: {"__init__", "errors", "dialogue", "schema", "schema_spec", "labels", "job", "job_sections", "durable", "aws", "s3"},
+    0: {"__init__", "errors", "dialogue", "schema", "schema_spec", "labels", "job", "job_sections", "job_places", "durable",
+        "aws", "s3"},
     1: {"corpus", "queues", "manifests", "retrieval", "lm", "simulate"},
     2: {"proposals", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity",
         "metrics"},

@@ -140,6 +140,18 @@ def test_a_group_that_cannot_be_a_file_name_is_refused(group):
     assert problems(job)[0].startswith("manifest.group_id = ")
 
 
+@pytest.mark.parametrize(("section", "key", "place", "words"), [
+    ("data", "eval_set_path_or_name", "~/logs.jsonl", "write the whole path"),
+    ("data", "schema_path", "~me/schema.json", "write the whole path"), ("data", "entities_path", "a\0b", "no file name"),
+    ("output", "labels_url", "~/labels", "write the whole path"), ("output", "labels_url", "", "at least 1 character"),
+    ("manifest", "manifest_path", "~/manifest", "write the whole path"), ("manifest", "manifest_path", "", "1 character"),
+])
+def test_a_place_that_another_machine_could_not_find_is_refused(section, key, place, words):
+    [problem] = problems(minimal(**{section: {**minimal().get(section, {}), key: place}}))
+
+    assert problem.startswith(f"{section}.{key}") and words in problem
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

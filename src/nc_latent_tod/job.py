@@ -14,8 +14,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from nc_latent_tod.errors import ConfigError, nearest
+from nc_latent_tod.job_places import NAME_PATTERN
 from nc_latent_tod.job_sections import (
-    NAME_PATTERN,
     ActTagSection,
     DataSection,
     DstSection,

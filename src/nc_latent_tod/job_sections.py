@@ -9,8 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
-NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$"
-"""Group and run ids are parts of file names, URLs and dataset names."""
+from nc_latent_tod.job_places import NAME_PATTERN, Place
 
 
 class Section(BaseModel):
@@ -23,22 +22,22 @@ class Section(BaseModel):
 class DataSection(Section):
     """Which dialogues to label."""
 
-    eval_set_path_or_name: str = Field(min_length=1)
+    eval_set_path_or_name: Place
     """A folder, a file or a dataset on the Hub; `packaged:NAME` for what comes with the package."""
     eval_set_split_name: str = Field(min_length=1)
     """A split, or a part of one: `train_50_100` is the dialogues 50 to 99 of `train`."""
     format: Literal["auto", "multiwoz", "sgd", "jsonl", "csv", "turns", "labels"] = "auto"
     """The layout of the dialogues; `auto` looks at the files."""
-    schema_path: str | None = None
+    schema_path: Place | None = None
     """A schema-guided `schema.json`; `packaged:schema` for the one that comes with the package."""
-    entities_path: str | None = None
+    entities_path: Place | None = None
     """An entity table, for values that the schema leaves open."""
 
 
 class OutputSection(Section):
     """Where labels are written."""
 
-    labels_url: str | None = None
+    labels_url: Place | None = None
     """Folder or fsspec URL of label files and checkpoints; `outputs/<group_id>` where it is left out."""
 
 
@@ -46,7 +45,7 @@ class ModelSection(Section):
     """The language model of one task. Tasks with equal settings share one model."""
 
     model_type: Literal["starcoder", "huggingface", "scripted"] = "starcoder"
-    model_name_or_path: str = Field("bigcode/starcoder", min_length=1)
+    model_name_or_path: Place = "bigcode/starcoder"
     """A model folder or Hub id; `packaged:NAME` for what comes with the package."""
     stop_sequences: tuple[str, ...] = ("\n",)
     """A completion ends before the first of these."""
@@ -57,7 +56,7 @@ class ModelSection(Section):
     torch_dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     load_in_8bit: bool = False
     load_in_4bit: bool = False
-    adapter: str | None = None
+    adapter: Place | None = None
     """A peft adapter on top of the model."""
     device_map: str | None = None
     """As in accelerate: `auto`, `cpu`, `cuda:0`."""
@@ -76,7 +75,7 @@ class RetrieverSection(Section):
 
     type: Literal["mpnet", "sentence_transformer", "none"] = "mpnet"
     use_retriever: bool = True
-    model_name_or_path: str = Field("sentence-transformers/all-mpnet-base-v2", min_length=1)
+    model_name_or_path: Place = "sentence-transformers/all-mpnet-base-v2"
     """The encoder: a folder or Hub id; `packaged:NAME` for what comes with the package."""
     k_examples: NonNegativeInt = 8
     """Examples a prompt."""
@@ -226,7 +225,7 @@ class ManifestSection(Section):
     """Where finished runs are recorded, and whose labels seed the examples."""
 
     type: Literal["local", "dynamo"]
-    manifest_path: str = Field(min_length=1)
+    manifest_path: Place
     """A folder (`local`) or the name of a table (`dynamo`)."""
     group_id: str = Field(pattern=NAME_PATTERN)
     """Runs of one group are published together."""
