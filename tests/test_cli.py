@@ -23,7 +23,7 @@ from nc_latent_tod.simulate import simulate
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = ROOT / "src" / "nc_latent_tod" / "experiments"
 HEAVY = {"torch", "boto3", "faiss", "transformers", "datasets", "numpy", "fsspec", "sentence_transformers"}
-COMMANDS = sorted(command.name or command.callback.__name__
+COMMANDS = sorted(f"{group.name or ''} {command.name or command.callback.__name__}".strip()
                   for group in app.registered_groups for command in group.typer_instance.registered_commands)
 
 
@@ -65,7 +65,7 @@ def write_job(path: Path, split: str = "train_0_4", **sections) -> Path:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_has_an_example_and_the_exit_codes(command):
-    help_text = " ".join(call(command, "--help").stdout.split())
+    help_text = " ".join(call(*command.split(), "--help").stdout.split())
 
     assert f"Example: nc-latent-tod {command}" in help_text
     assert EXIT_CODES in help_text
@@ -74,7 +74,7 @@ def test_the_help_of_every_command_has_an_example_and_the_exit_codes(command):
 def test_help_imports_nothing_heavy_and_costs_less_than_half_a_second():
     code = ("import sys\nfrom nc_latent_tod.cli import app\n"
             f"for command in [None, *{COMMANDS!r}]:\n"
-            "    app(['--help'] if command is None else [command, '--help'], standalone_mode=False)\n"
+            "    app(['--help'] if command is None else [*command.split(), '--help'], standalone_mode=False)\n"
             f"print(sorted(set(sys.modules) & {HEAVY!r}))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -182,8 +182,11 @@ def test_a_job_that_can_never_work_is_a_dead_letter_with_its_reason_until_it_is_
     assert worked.exit_code == 3 and "dead letters" in worked.stderr
     assert "logs.jsonl: no such file" in dead["reason"]
     assert "Dead letters" in call("status").stdout
-    assert call("redrive", "absent").exit_code == 2
-    assert "1 put back" in call("redrive", "--all").stdout
+    assert "Dead letters" in call("dlq", "list").stdout
+    assert json.loads(call("dlq", "show", dead["name"], "--json").stdout)["job"]["manifest"]["group_id"] == "mine"
+    assert call("dlq", "show", "absent").exit_code == call("dlq", "redrive", "absent").exit_code == 2
+    assert f"{dead['name']}\n1 would be put back" in call("dlq", "redrive", "--all", "--dry-run").stdout
+    assert "1 put back" in call("dlq", "redrive", "--all").stdout
     write_logs(folder / "logs.jsonl", 4)
     assert call("work", "--drain").exit_code == 0
 
@@ -208,7 +211,7 @@ def test_without_a_queue_the_message_names_the_variable(folder, monkeypatch):
 
 
 def test_a_mistyped_queue_is_no_empty_queue(folder):
-    for command in (["status", "--queue", "quue"], ["redrive", "--all", "--queue", "quue"]):
+    for command in (["status", "--queue", "quue"], ["dlq", "redrive", "--all", "--queue", "quue"]):
         result = call(*command)
         assert result.exit_code == 2 and "no queue folder 'quue'" in result.stderr
     assert not Path("quue").exists()

@@ -16,6 +16,9 @@ from typing import Any
 
 from nc_latent_tod.errors import ConfigError, RetryableError
 
+DEFAULT_TABLE = "NCLatentTODExperimentsLogManifestTable"
+"""The table of manifests and of a queue's records that is named no other."""
+
 _ATTEMPTS = 6  # of one request, with exponential back-off: throttling, 5xx and lost connections end within them, or persist
 _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 40  # longer than the longest poll of SQS, 20 s

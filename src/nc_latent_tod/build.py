@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from importlib import resources
-from pathlib import Path
 
 from nc_latent_tod import __version__
+from nc_latent_tod.aws import Fence
+from nc_latent_tod.connect import open_manifest
 from nc_latent_tod.corpus import load_dialogues
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.corpus.schemas import load_schema
@@ -18,12 +19,11 @@ from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.inference import Inference
 from nc_latent_tod.job import Job
-from nc_latent_tod.job_sections import ManifestSection, ModelSection, TaskSection
+from nc_latent_tod.job_sections import ModelSection, TaskSection
 from nc_latent_tod.labeller import Labeller
 from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import LanguageModel, Sampling
-from nc_latent_tod.manifests import Manifest, ManifestEntry
-from nc_latent_tod.manifests.local import LocalManifest
+from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.pipeline import Backends
 from nc_latent_tod.retrieval import Retriever
 from nc_latent_tod.schema import Schema
@@ -43,11 +43,14 @@ class Builder:
         self._models: dict[str, LanguageModel] = {}
         self._labels = lru_cache(maxsize=2_000)(read_examples)
 
-    def backends(self, job: Job) -> Backends:
-        """What `job` works with. Nothing large is loaded yet. Raises `ConfigError` where the job names what is not there."""
+    def backends(self, job: Job, *, fence: Fence | None = None) -> Backends:
+        """What `job` works with. Nothing large is loaded yet. Raises `ConfigError` where the job names what is not there.
+
+        `fence`: what a worker holds of the job, where its queue gives such a thing.
+        """
         schema = schema_of(job)
         return Backends(
-            manifest=open_manifest(job.manifest),
+            manifest=open_manifest(job.manifest, fence=fence),
             dialogues=lambda: dialogues_of(job),
             labeller=lambda: self._labeller(job, schema),
             labels=self._labels_of)
@@ -136,17 +139,6 @@ def model_path(section: ModelSection) -> str:
     if section.model_name_or_path == PACKAGED_MODEL:
         return str(resources.files("nc_latent_tod") / "data" / "tiny-starcoder")
     return section.model_name_or_path
-
-
-def open_manifest(section: ManifestSection) -> Manifest:
-    """The manifest that the job names. Raises `ConfigError` where it must exist and does not."""
-    if section.type != "local":
-        raise ConfigError(f"manifest.type {section.type!r} needs a backend that this version does not have yet. "
-                          'Use "manifest": {"type": "local", "manifest_path": "FOLDER", ...}.')
-    if section.manifest_must_exist and not Path(section.manifest_path).is_dir():
-        raise ConfigError(f"The manifest {section.manifest_path!r} does not exist and manifest.manifest_must_exist is true. "
-                          "Run the group's first job (job_0) to its end, or correct manifest.manifest_path.")
-    return LocalManifest(section.manifest_path)
 
 
 def _load_model(section: ModelSection) -> LanguageModel:

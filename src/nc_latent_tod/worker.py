@@ -33,6 +33,8 @@ class JobControl:
         """True once a signal asked to stop: finish the turns in hand, checkpoint, raise `InterruptedJobError`."""
         self.check_lease = heartbeat.check
         """Raise `LeaseLostError` once another worker may hold the job. Call it before anything is stored."""
+        self.fence = delivery.fence
+        """What a conditional write can be tied to, so that only the newest holder of the job writes; None for some queues."""
         self._delivery = delivery
         self._heartbeat = heartbeat
         self._next_report = 0.0
@@ -76,18 +78,19 @@ class Worker:
         run: Callable[[dict[str, Any], JobControl], None],
         *,
         lease_s: float = 60.0,
-        poll_s: float = 1.0,
+        poll_s: float | None = None,
         drain: bool = False,
         max_jobs: int | None = None,
     ) -> None:
-        """`lease_s`: the heartbeat keeps a job for so long. `poll_s`: one wait for a job; a signal is seen after it.
+        """`lease_s`: the heartbeat keeps a job for so long. `poll_s`: one wait for a job, as long as
+        suits the queue by default; a signal is seen after it.
 
         `drain`: end when the queue holds no job, neither ready nor in flight elsewhere. `max_jobs`: end after so many.
         """
         self._queue = queue
         self._run = run
         self._lease_s = lease_s
-        self._poll_s = poll_s
+        self._poll_s = queue.poll_s if poll_s is None else poll_s
         self._drain = drain
         self._max_jobs = max_jobs
         self._stopping = False
@@ -184,7 +187,7 @@ class Worker:
 
     def _pause(self) -> None:
         """Wait longer after each failure in a row, so that a fault that passes does not use up all attempts."""
-        until = time.monotonic() + min(_LONGEST_PAUSE_S, self._poll_s * 2**min(self._failures, 10))
+        until = time.monotonic() + min(_LONGEST_PAUSE_S, min(self._poll_s, 1.0) * 2**min(self._failures, 10))
         while not self._stopping and time.monotonic() < until:
             time.sleep(min(_STEP_S, self._poll_s))
 

@@ -21,9 +21,9 @@ EXIT_CODES = ("Exit codes: 0 done; 1 unexpected error; 2 wrong use, job file or 
               "3 unfinished: the same command may work or go on next time; 130, 143 stopped by a signal.")
 
 QueueOption = Annotated[str, typer.Option("--queue", envvar="NC_LATENT_TOD_QUEUE_PATH", show_default=False,
-                                          help="The queue: a folder.")]
+                                          help="The queue: a folder, or an SQS queue by its name (*.fifo) or URL.")]
 ManifestOption = Annotated[str, typer.Option("--manifest", envvar="NC_LATENT_TOD_MANIFEST_PATH",
-                                             help="The manifest: a folder, as manifest.manifest_path in the job file.")]
+                                             help="The manifest: a folder, or dynamo:TABLE, as in the job file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

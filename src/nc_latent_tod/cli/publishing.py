@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from nc_latent_tod.build import open_manifest, schema_of
+from nc_latent_tod.build import schema_of
 from nc_latent_tod.cli.job_files import read_job
-from nc_latent_tod.cli.scoring import manifest_at
 from nc_latent_tod.cli.tables import pairs
+from nc_latent_tod.connect import manifest_at, open_manifest
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.publish import Published, publish
 

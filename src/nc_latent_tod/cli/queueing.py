@@ -1,10 +1,10 @@
-"""Commands on the queue: `enqueue`, `work`, `status`, `redrive`."""
+"""Commands on the queue: `enqueue`, `work`, `status`."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,13 +14,14 @@ from nc_latent_tod.cli.console import (
     epilog,
     log_to,
     print_json,
+    remark,
     standard_error,
     standard_output,
 )
 from nc_latent_tod.errors import ConfigError, RetryableError
 
 if TYPE_CHECKING:
-    from nc_latent_tod.queues.local import FolderQueue
+    from nc_latent_tod.queues import Queue
 
 app = typer.Typer()
 
@@ -36,9 +37,13 @@ def enqueue(
 ) -> None:
     """Add jobs to the queue. All are checked before the first is added; equal jobs are added once."""
     from nc_latent_tod.cli.job_files import job_files, read_jobs
+    from nc_latent_tod.connect import open_queue, warnings
+    from nc_latent_tod.job import parse_job
 
     decoded = read_jobs(job_files(jobs))
     opened = open_queue(queue)
+    for note in dict.fromkeys(note for job in decoded.values() for note in warnings(parse_job(job), queue)):
+        remark(f"note: {note}")
     is_new = {str(path): opened.put(job) for path, job in decoded.items()}
     new, known = ([path for path, added in is_new.items() if added is wanted] for wanted in (True, False))
     if as_json:
@@ -46,7 +51,7 @@ def enqueue(
         return
     typer.echo(f"{len(new)} enqueued, {len(known)} already there.")
     if known and (dead := len(opened.status().dead)):
-        typer.echo(f"{dead} jobs of this queue are dead letters: see nc-latent-tod status, then nc-latent-tod redrive.")
+        typer.echo(f"{dead} jobs of this queue are dead letters: see nc-latent-tod dlq list.")
 
 
 @app.command(epilog=epilog("nc-latent-tod work", "nc-latent-tod work --drain --workers 2"))
@@ -69,6 +74,7 @@ def work(
     ends it at once (130, 143).
     """
     from nc_latent_tod.cli.working import run_queue, start_workers
+    from nc_latent_tod.connect import open_queue
 
     opened = open_queue(queue, lease_s=lease, max_attempts=max_attempts)
     log_to(standard_error(), verbose=True)
@@ -80,7 +86,7 @@ def work(
     summary = run_queue(opened, lease_s=lease, drain=drain, max_jobs=max_jobs)
     typer.echo(", ".join(f"{count} {outcome}" for outcome, count in asdict(summary).items()))
     if summary.dead or (drain and opened.status().dead):
-        raise RetryableError("The queue has dead letters: see nc-latent-tod status, then nc-latent-tod redrive.")
+        raise RetryableError("The queue has dead letters: see nc-latent-tod dlq list.")
 
 
 @app.command(epilog=epilog("nc-latent-tod status", "nc-latent-tod status --watch"))
@@ -91,6 +97,7 @@ def status(
 ) -> None:
     """Show the queue: jobs ready, in flight with worker and age, done, and dead letters with their reason."""
     from nc_latent_tod.cli.tables import queue_status
+    from nc_latent_tod.connect import open_queue
 
     if watch and as_json:
         raise ConfigError("--watch and --json exclude each other: call status --json as often as you like.")
@@ -103,36 +110,7 @@ def status(
         standard_output().print(queue_status(opened.status()))
 
 
-@app.command(epilog=epilog("nc-latent-tod redrive --all", "nc-latent-tod redrive train_50_100-0123456789abcdef"))
-def redrive(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", show_default=False,
-                                                      help="Dead letters by their name in the status.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
-    queue: QueueOption = "",
-) -> None:
-    """Put dead letters back at the end of the queue, with no attempts counted."""
-    if bool(names) == every:
-        raise ConfigError("Name the dead letters to put back, or say --all for all of them.")
-    opened = open_queue(queue, must_exist=True)
-    chosen = names or [letter.name for letter in opened.status().dead]
-    missing = [name for name in chosen if not opened.redrive(name)]
-    typer.echo(f"{len(chosen) - len(missing)} put back.")
-    if missing:
-        raise ConfigError(f"No dead letter is called {', '.join(map(repr, missing))}: see nc-latent-tod status.")
-
-
-def open_queue(path: str, *, must_exist: bool = False, **options: Any) -> FolderQueue:
-    """Open the queue at `path`. Raises `ConfigError` where none is named, it must exist and does not, or cannot be used."""
-    from nc_latent_tod.queues.local import FolderQueue
-
-    if not path:
-        raise ConfigError("Which queue? Set NC_LATENT_TOD_QUEUE_PATH to a folder, or pass --queue FOLDER.")
-    if must_exist and not Path(path).is_dir():
-        raise ConfigError(f"There is no queue folder {path!r}: enqueue a job first, or correct NC_LATENT_TOD_QUEUE_PATH.")
-    return FolderQueue(path, **options)
-
-
-def _watch(queue: FolderQueue) -> None:
+def _watch(queue: Queue) -> None:
     import time
 
     from rich.live import Live

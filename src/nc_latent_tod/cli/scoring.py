@@ -8,31 +8,33 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nc_latent_tod.build import open_manifest
+from nc_latent_tod.connect import manifest_at
 from nc_latent_tod.corpus.examples import read_examples
-from nc_latent_tod.corpus.gold import load_gold
+from nc_latent_tod.corpus.gold import GoldTurns
+from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.job_sections import ManifestSection
-from nc_latent_tod.manifests import Manifest
-from nc_latent_tod.metrics import PER_SERVICE, Scores, pair, score
+from nc_latent_tod.metrics import PER_SERVICE, Pair, Scores, pair
 from nc_latent_tod.metrics.bootstrap import Estimate
+from nc_latent_tod.schema import Schema
 
 
-def manifest_at(path: str, group_id: str) -> Manifest:
-    """The manifest at `path`. Raises `ConfigError` where there is none."""
-    if not Path(path).is_dir():
-        raise ConfigError(f"There is no manifest folder {path!r}. Name it with --manifest, as manifest.manifest_path in "
-                          "the job file, or set NC_LATENT_TOD_MANIFEST_PATH.")
-    return open_manifest(ManifestSection(type="local", manifest_path=path, group_id=group_id))
+def group_pairs(manifest: str, group_id: str, gold: GoldTurns) -> list[Pair]:
+    """The labels of all finished runs of a group with their gold.
 
-
-def evaluate_group(manifest: str, group_id: str, *, gold: str, gold_format: str, resamples: int, seed: int) -> Scores:
-    """Score all finished runs of a group. Raises `ConfigError` where there is none, or gold is missing for a turn."""
+    Raises `ConfigError` where there is no run, or gold is missing for a turn.
+    """
     entries = manifest_at(manifest, group_id).entries(group_id)
     if not entries:
         raise ConfigError(f"The manifest {manifest!r} has no finished run of group {group_id!r}.")
-    examples = [example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)]
-    return score(pair(examples, load_gold(gold, gold_format)), resamples=resamples, seed=seed)
+    return pair((example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)), gold)
+
+
+def schema_of(gold: str, schema: str | None) -> Schema | None:
+    """The schema that is named, else that of the packaged gold, else the `schema.json` with the gold or above, else None."""
+    if schema is not None or gold.startswith(PACKAGED):
+        return load_schema(schema or f"{PACKAGED}schema")
+    path = Path(gold)
+    return next((load_schema(place) for place in (path, path.parent) if (place / "schema.json").is_file()), None)
 
 
 def show_scores(scores: Scores) -> RenderableType:

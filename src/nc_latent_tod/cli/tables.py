@@ -9,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nc_latent_tod.pipeline import Result
-from nc_latent_tod.queues.status import QueueStatus
+from nc_latent_tod.queues.status import DeadLetter, QueueStatus
+
+_ADVICE = Text("Open one with nc-latent-tod dlq show NAME, put it back with nc-latent-tod dlq redrive NAME.", style="dim")
 
 
 def queue_status(status: QueueStatus) -> RenderableType:
@@ -21,7 +23,7 @@ def queue_status(status: QueueStatus) -> RenderableType:
     if status.in_flight:
         parts.append(_in_flight(status))
     if status.dead:
-        parts += [_dead(status), Text("Put dead letters back with nc-latent-tod redrive NAME (or --all).", style="dim")]
+        parts += [dead_letters(status.dead), _ADVICE]
     return Group(*parts)
 
 
@@ -32,9 +34,10 @@ def _in_flight(status: QueueStatus) -> Table:
     return table
 
 
-def _dead(status: QueueStatus) -> Table:
+def dead_letters(letters: Sequence[DeadLetter]) -> Table:
+    """Names, attempts and reasons."""
     table = Table("job", "attempts", "reason", title="Dead letters", title_justify="left")
-    for job in status.dead:
+    for job in letters:
         table.add_row(Text(job.name), str(job.attempts), Text(job.reason))
     return table
 

@@ -28,8 +28,9 @@ def run_queue(queue: Queue, *, lease_s: float, drain: bool, max_jobs: int | None
             if note not in told:
                 told.add(note)
                 remark(f"note: {note}")
-        run_job(job, builder.backends(job), Control(should_stop=control.should_stop, check_lease=control.check_lease,
-                                                    report=lambda progress: control.report(line(job_figures(progress)))))
+        run_job(job, builder.backends(job, fence=control.fence), Control(
+            should_stop=control.should_stop, check_lease=control.check_lease,
+            report=lambda progress: control.report(line(job_figures(progress)))))
 
     return Worker(queue, run, lease_s=lease_s, drain=drain, max_jobs=max_jobs).work()
 

@@ -18,8 +18,6 @@ from nc_latent_tod.aws import Fence
 from nc_latent_tod.errors import ConfigError, DamagedError, LeaseLostError, RetryableError
 from nc_latent_tod.manifests import ManifestEntry
 
-DEFAULT_TABLE = "NCLatentTODExperimentsLogManifestTable"
-
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 _MAX_ITEM_BYTES = 400 * 1024
 _MAX_KEY_BYTES = {"group_id": 2048, "run_id": 1024}
@@ -35,7 +33,7 @@ class DynamoManifest:
     raises.
     """
 
-    def __init__(self, table: str = DEFAULT_TABLE, *, fence: Fence | None = None, region: str | None = None) -> None:
+    def __init__(self, table: str, *, fence: Fence | None = None, region: str | None = None) -> None:
         """Name the table. No request is made, so a table that is not there shows with the first one."""
         self.table, self._fence, self._region = table, fence, region
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any, Protocol
 
 from nc_latent_tod.aws import Fence
-from nc_latent_tod.queues.status import Letter, QueueStatus
+from nc_latent_tod.queues.status import DeadLetter, Letter, QueueStatus
 
 
 class Delivery(Protocol):
@@ -18,7 +18,10 @@ class Delivery(Protocol):
     job: dict[str, Any]  # decoded job file
     attempt: int  # from 1
     delivery_id: str
-    fence: Fence | None  # what a conditional write elsewhere can be tied to, where the queue has such a thing
+
+    @property
+    def fence(self) -> Fence | None:
+        """What a conditional write elsewhere can be tied to, where the queue has such a thing."""
 
     def ack(self) -> None:
         """Mark the job done."""
@@ -52,6 +55,9 @@ class Queue(Protocol):
 
     def status(self) -> QueueStatus:
         """Count and list the jobs by state."""
+
+    def letters(self) -> tuple[DeadLetter, ...]:
+        """All dead letters, also those that the queue's server gave up by itself."""
 
     def letter(self, name: str) -> Letter | None:
         """Open a dead letter, by its name in the status; None where there is none of this name."""

@@ -20,7 +20,7 @@ from nc_latent_tod.queues.delivery import FolderDelivery
 from nc_latent_tod.queues.folder import QueueFolder, file_names, read_job
 from nc_latent_tod.queues.job_name import JobFileName, fingerprint, job_name
 from nc_latent_tod.queues.leases import Lease, LeaseWatch
-from nc_latent_tod.queues.status import Letter, QueueStatus
+from nc_latent_tod.queues.status import DeadLetter, Letter, QueueStatus
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0  # between two looks at an empty queue
 _LISTING_AGE_S = 1.0  # a listing of ready/ is used for so long, ...
@@ -115,6 +115,10 @@ class FolderQueue:
         """Count and list the jobs by state."""
         with self._folder.clear_errors("list the jobs"):
             return self._folder.status()
+
+    def letters(self) -> tuple[DeadLetter, ...]:
+        """All dead letters."""
+        return self.status().dead
 
     def letter(self, name: str) -> Letter | None:
         """Open a dead letter, by its name in the status or its file's name; None where there is none of this name."""

@@ -16,14 +16,12 @@ from nc_latent_tod.errors import ConfigError, LeaseLostError
 from nc_latent_tod.queues.job_name import job_name
 from nc_latent_tod.queues.ledger import DEAD, DONE, IN_FLIGHT, PENDING, READY, SENDING, JobLedger, JobRecord, Refused
 from nc_latent_tod.queues.message import Message, decode, encode
-from nc_latent_tod.queues.sqs_client import LONGEST_POLL_S, LONGEST_VISIBILITY_S, SqsClient
+from nc_latent_tod.queues.sqs_client import LONGEST_VISIBILITY_S, SqsClient
 from nc_latent_tod.queues.sqs_delivery import SqsDelivery
 from nc_latent_tod.queues.sqs_letters import DeadLetters
 from nc_latent_tod.queues.status import DeadLetter, InFlight, Letter, QueueStatus
 
 log = logging.getLogger(__name__)
-
-DEFAULT_TABLE = "NCLatentTODExperimentsLogManifestTable"
 
 _SHORT_POLL_S = 0.2  # between two looks where the wait is too short for a long poll
 _BEATS_MISSED = 2  # leases without a heartbeat after which a holder does not count as alive, by the wall clock
@@ -38,11 +36,12 @@ class SqsQueue:
     once into work at most once at a time is the record of each job: see `ledger.py`.
     """
 
-    poll_s = float(LONGEST_POLL_S)
+    poll_s = 10.0  # SQS permits 20; a signal is seen after it
 
-    def __init__(self, path: str, *, table: str = DEFAULT_TABLE, lease_s: float = 60.0, max_attempts: int = 5,
+    def __init__(self, path: str, *, table: str | None = None, lease_s: float = 60.0, max_attempts: int = 5,
                  worker: str | None = None, backoff_s: tuple[float, float] = (30.0, 900.0), client: Any = None) -> None:
-        """Open a queue by its name (`*.fifo`) or URL; `table` holds the records. Creates neither.
+        """Open a queue by its name (`*.fifo`) or URL; `table` holds the records, that which the queue's tag names by
+        default. Creates neither.
 
         `backoff_s`: the pause after the first failure, which doubles with each attempt, and the longest.
         Raises `ConfigError` where the queue is missing, is not made as it has to be, or may not be used.
@@ -51,7 +50,7 @@ class SqsQueue:
             raise ConfigError(f"lease_s = {lease_s}, max_attempts = {max_attempts}: SQS takes leases of 1 to "
                               f"{LONGEST_VISIBILITY_S} seconds, and at least one attempt is needed.")
         self._sqs = SqsClient(path, client=client)
-        self._ledger = JobLedger(table, self._sqs.name, region=self._sqs.region)
+        self._ledger = JobLedger(table or self._sqs.table, self._sqs.name, region=self._sqs.region)
         self._letters = DeadLetters(self._sqs, self._ledger)
         self._lease_s, self._max_attempts, self._backoff_s = float(math.ceil(lease_s)), max_attempts, backoff_s
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
@@ -112,6 +111,11 @@ class SqsQueue:
                                      attempt=record.attempts, progress=record.progress) for record in held),
             done=sum(record.state == DONE for record in records),
             dead=tuple(DeadLetter(r.name, r.reason, r.attempts) for r in records if r.state == DEAD))
+
+    def letters(self) -> tuple[DeadLetter, ...]:
+        """All dead letters; what SQS gave up by itself is noted first."""
+        self._letters.record_all()
+        return self.status().dead
 
     def letter(self, name: str) -> Letter | None:
         """A dead letter with its job; None where there is none of this name."""

@@ -11,6 +11,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from nc_latent_tod import aws
+from nc_latent_tod.aws import DEFAULT_TABLE
 from nc_latent_tod.errors import ConfigError, LeaseLostError
 from nc_latent_tod.queues.message import Message, attributes
 
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 LONGEST_POLL_S = 20
 LONGEST_VISIBILITY_S = 12 * 3600  # counted from the receipt
 BATCH = 10
+
+TABLE_TAG = "nc-latent-tod-table"
+"""A tag of the queue: the table that holds the records of its jobs."""
 
 _LETTERS_POLL_S = 1  # a short poll asks some of SQS's servers only
 
@@ -47,7 +51,9 @@ class SqsClient:
             if "deadLetterTargetArn" not in policy:
                 raise ConfigError(f"Queue {path!r} has no dead-letter queue. scripts/create_aws.py makes both.")
             self.dead_name = policy["deadLetterTargetArn"].rpartition(":")[2]
+            tags = self._sqs.list_queue_tags(QueueUrl=self.url).get("Tags", {})
             self.dead_url = self._sqs.get_queue_url(QueueName=self.dead_name)["QueueUrl"]
+        self.table = tags.get(TABLE_TAG, DEFAULT_TABLE)
         self.max_bytes = int(found.get("MaximumMessageSize", 262_144))
 
     def send(self, body: str, *, group: str, deduplication: str, dead: bool = False, **values: str) -> None:
