@@ -73,22 +73,31 @@ def publish(
         standard_output().print(show_published(published))
 
 
-@app.command(epilog=epilog("nc-latent-tod evaluate --group-id initial_labelling --gold data/multiwoz/dev"))
+@app.command(epilog=epilog("nc-latent-tod evaluate --group-id initial_labelling --gold data/multiwoz/dev",
+                           "nc-latent-tod evaluate --group-id second --against first --gold data/multiwoz/dev"))
 def evaluate(
     group_id: GroupOption,
     gold: Annotated[str, typer.Option("--gold", show_default=False,
                                       help="Gold labels: an annotated folder, a label file or a folder of them.")],
     gold_format: Annotated[str, typer.Option("--gold-format", help="auto, multiwoz, sgd or labels.")] = "auto",
+    against: Annotated[str | None, typer.Option("--against", metavar="GROUP", show_default=False,
+                                                help="Compare with this group of the same manifest, which has to label the "
+                                                     "same turns: differences with paired intervals.")] = None,
+    schema: Annotated[str | None, typer.Option("--schema", show_default=False,
+                                               help="Says which slots are categorical, for the fuzzy metric. Default: the "
+                                                    "schema.json with the gold, if there; else all slots count as open.")]
+    = None,
     manifest: ManifestOption = "manifest",
     resamples: Annotated[int, typer.Option("--resamples", min=0, help="Bootstrap resamples for the intervals.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Score a group's labels against gold: joint goal accuracy, slots, acts, per service, with bootstrap intervals."""
-    from nc_latent_tod.cli.scoring import evaluate_group, show_scores
+    from nc_latent_tod.cli.comparing import evaluate_groups, show_evaluation
 
-    scores = evaluate_group(manifest, group_id, gold=gold, gold_format=gold_format, resamples=resamples, seed=seed)
+    evaluation = evaluate_groups(manifest, group_id, against, gold=gold, gold_format=gold_format, schema=schema,
+                                 resamples=resamples, seed=seed)
     if as_json:
-        print_json(scores.to_json())
+        print_json(evaluation.to_json())
     else:
-        standard_output().print(show_scores(scores))
+        standard_output().print(show_evaluation(evaluation))
