@@ -18,6 +18,7 @@ from nc_latent_tod.cli.console import (
     standard_error,
     standard_output,
 )
+from nc_latent_tod.errors import DamagedError
 
 if TYPE_CHECKING:
     from nc_latent_tod.job import Job
@@ -107,9 +108,21 @@ def _run(job: Job, should_stop: Callable[[], bool], replay: str | None) -> tuple
     with LiveProgress(standard_error()) as progress:
         control = Control(should_stop=should_stop, report=progress.job)
         if replay is None:
-            return run_job(job, backends, control), None
+            result = run_job(job, backends, control)
+            if result.progress is None:
+                _check_labels(result, backends)
+            return result, None
         result = replay_job(job, backends, replay, control)
     return result, _differing(result, backends)
+
+
+def _check_labels(result: Result, backends: Backends) -> None:
+    """Raise `DamagedError` where the labels of a run that was finished before are not there any more."""
+    try:
+        backends.labels(result.entry)
+    except DamagedError as error:
+        raise DamagedError(f"{error} The run {result.entry.run_id!r} is in the manifest, so it is not labelled again: restore "
+                           "the file, or remove the run's entry from the manifest.") from error
 
 
 def _differing(result: Result, backends: Backends) -> int:
