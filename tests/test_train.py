@@ -17,8 +17,8 @@ from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tiny import renamed, train_tiny
 from nc_latent_tod.train import TrainConfig, train, train_tokenizer
 
-SMALL = TrainConfig(steps=4, rows=2, length=96, vocabulary=400, width=32, layers=1, heads=2, max_length=256, warmup_steps=2,
-                    autocast=False)
+SMALL = TrainConfig(steps=4, short_steps=1, long_steps=1, rows=2, length=96, vocabulary=400, width=32, layers=1, heads=2,
+                    max_length=256, warmup_steps=2, autocast=False)
 
 
 def tasks() -> list:

@@ -29,8 +29,8 @@ from nc_latent_tod.tasks import Order, Task
 
 END_OF_TEXT = "<|endoftext|>"
 
-# A frame (`\n    user_intent=[`), a word with its space, up to two digits, other signs, an empty line, spaces. No token spans the
-# end of a call or the place where a prompt ends and an answer begins: packs and prompts are cut there.
+# A frame (`\n    user_intent=[`), a word with its space, up to two digits, other signs, an empty line, spaces. No token spans
+# the end of a call or the place where a prompt ends and an answer begins: packs and prompts are cut there.
 _PRETOKEN = r"\n    [a-z_]+=[\"\[]?| ?[\p{L}_]+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}_]+|\n\n|\s+(?!\S)|\s+"
 
 _MIXTURE: Sequence[tuple[str, Order, float]] = (
@@ -41,10 +41,11 @@ _MIXTURE: Sequence[tuple[str, Order, float]] = (
 class TrainConfig:
     """Sizes of model and run. The defaults give 2.2 M parameters."""
 
-    steps: int = 5_000
+    steps: int = 5_700
     rows: int = 16  # packs a step
     length: int = 256  # tokens a pack
     short_steps: int = 1_500  # at first, twice as many packs of half the length: copying is learnt from few distractors
+    long_steps: int = 700  # in the end, half as many packs of twice the length: prompts with several examples
     learning_rate: float = 2e-3  # peak; linear warm-up, then a cosine to a twentieth
     warmup_steps: int = 100
     context_weight: float = 0.05  # of the loss on tokens that no prompt asks for
@@ -204,8 +205,8 @@ class _Run:
     def _tensors(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and loss weights of a step, both (packs, tokens + 1)."""
         rng = random.Random(f"{self.config.seed}/{step}")
-        halves = 2 if step < self.config.short_steps else 1
-        examples, rows, length = self.batch(step), self.config.rows * halves, self.config.length // halves + 1
+        examples, (rows, length) = self.batch(step), self._shape(step)
+        length += 1
         ids, weights = torch.zeros(rows, length, dtype=torch.long), torch.zeros(rows, length)
         for row in range(rows):
             name, order = self._draw(rng)
@@ -215,6 +216,13 @@ class _Run:
             ids[row, : len(tokens[:length])] = torch.tensor(tokens[:length])
             weights[row, : len(weight[:length])] = torch.tensor(weight[:length])
         return ids, weights
+
+    def _shape(self, step: int) -> tuple[int, int]:
+        """Packs of a step and their tokens."""
+        rows, length = self.config.rows, self.config.length
+        if step < self.config.short_steps:
+            return rows * 2, length // 2
+        return (rows // 2, length * 2) if step >= self.config.steps - self.config.long_steps else (rows, length)
 
     def _draw(self, rng: random.Random) -> tuple[str, Order]:
         name, order, _ = rng.choices(_MIXTURE, weights=[share for *_, share in _MIXTURE])[0]
