@@ -91,7 +91,8 @@ def heavy_imports(root: Path) -> list[str]:
             if unit not in MAY_IMPORT.get(package, {unit}):
                 found.append(f"{dotted}:{line} imports {package}")
             backend = ".".join(rest.split(".")[:2])
-            if package == "nc_latent_tod" and backend in ONLY_BUILD_IMPORTS and unit not in {"build", "connect", backend.split(".")[0]}:
+            may = {"build", "connect", backend.split(".")[0]}
+            if package == "nc_latent_tod" and backend in ONLY_BUILD_IMPORTS and unit not in may:
                 found.append(f"{dotted}:{line} imports {backend}")
     return found
 

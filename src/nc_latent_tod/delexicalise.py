@@ -9,7 +9,7 @@ from nc_latent_tod.labels import Act
 
 
 def delexicalise(response: str, acts: Collection[Act]) -> str:
-    """Replace the acts' values in `response` by `[value_<slot>]`; whole words, any case and spacing, the longest value first."""
+    """Replace the acts' values in `response` by `[value_<slot>]`: whole words, any case and spacing, the longest first."""
     slots: dict[str, str] = {}
     for act in sorted(acts):
         if act.slot and act.value.split():

@@ -102,5 +102,5 @@ def _reason(outcome: TaskLabel) -> str:
     parsed_ones = [c for c in outcome.candidates if c.error is None]
     likeliest = max(parsed_ones, key=lambda c: c.logprobs.get("direct", float("-inf")))
     turned = "" if likeliest is best else f" By direct probability alone it would have been {likeliest.text}."
-    lead = f"It leads the next reading by {margin:.2f} nats." if margin else "It ties with the next reading; more samples gave it."
+    lead = f"It leads the next reading by {margin:.2f} nats." if margin else "It ties with the next reading, by more samples."
     return f"{lead}{turned}"
