@@ -1,5 +1,7 @@
 """What a user gets wrong on the command line: each mistake is one readable error, with the exit code that is documented."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,38 @@ def test_a_run_whose_entry_was_removed_is_labelled_again_to_the_same_bytes(label
     assert call("label", "job.json").exit_code == 0
     [again] = Path(LABELS).iterdir()
     assert again.read_bytes() == before
+
+
+@pytest.mark.parametrize("group", ["../x", "", "a b", "x" * 300])
+def test_a_group_id_that_no_group_can_have_is_refused(labelled, group):
+    for command in (["evaluate", "--gold", "packaged:simulated_gold", "--group-id", group],
+                    ["publish", "--to", "data", "--group-id", group],
+                    ["explain", "--schema", "packaged:schema", "--", group, "sim-1-000000", 0]):
+        assert "letters, digits" in error_of(*command)
+
+
+@pytest.mark.parametrize("manifest", ["absent", "", "logs.jsonl"])
+def test_a_manifest_that_is_not_there_is_named(labelled, manifest):
+    for command in (["evaluate", "--gold", "packaged:simulated_gold", "--group-id", "mine"],
+                    ["publish", "--to", "data", "--group-id", "mine"],
+                    ["explain", "mine", "sim-1-000000", 0, "--schema", "packaged:schema"]):
+        assert f"no manifest folder '{manifest}'" in error_of(*command, "--manifest", manifest)
+
+
+def test_draining_a_mistyped_queue_is_no_success(folder):  # noqa: F811
+    assert "no queue folder 'quue'" in error_of("work", "--drain", "--queue", "quue")
+    assert not Path("quue").exists()
+
+
+def test_output_that_is_not_utf_8_shows_what_it_can(folder):  # noqa: F811
+    turns = [{"speaker": "user", "utterance": "a café 😀"}, {"speaker": "system", "utterance": "ألو"}]
+    Path("logs.jsonl").write_text(json.dumps({"dialogue_id": "d", "turns": turns}))
+    call("label", write_job(folder / "job.json", "train_0_1"))
+    command = ["explain", "mine", "d", 0, "--job", "job.json"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+    shown, errors = command_line(*command, env=environment).communicate(timeout=600)
+    data, _ = command_line(*command, "--json", env=environment).communicate(timeout=600)
+
+    assert "a caf? ?" in shown, errors
+    assert json.loads(data)["example"]["turn"]["user_utterance"] == "a café 😀"

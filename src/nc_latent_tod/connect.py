@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from nc_latent_tod.aws import DEFAULT_TABLE, Fence
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.job import Job
+from nc_latent_tod.job_places import NAME_PATTERN
 from nc_latent_tod.job_sections import ManifestSection
 from nc_latent_tod.manifests import Manifest
 from nc_latent_tod.queues import Queue
@@ -65,7 +67,12 @@ def open_manifest(section: ManifestSection, *, fence: Fence | None = None) -> Ma
 
 
 def manifest_section(name: str, group_id: str) -> ManifestSection:
-    """What a job file would say of the manifest `name`: a folder, or `dynamo:TABLE` (`dynamo:` for the usual table)."""
+    """What a job file would say of the manifest `name`: a folder, or `dynamo:TABLE` (`dynamo:` for the usual table).
+
+    Raises `ConfigError` where no group can be called `group_id`.
+    """
+    if not re.fullmatch(NAME_PATTERN, group_id):
+        raise ConfigError(f"No group is called {group_id!r}: the ids of groups have letters, digits, '_', '.' and '-' only.")
     if name.startswith(DYNAMO):
         return ManifestSection(type="dynamo", manifest_path=name.removeprefix(DYNAMO) or DEFAULT_TABLE, group_id=group_id)
     return ManifestSection(type="local", manifest_path=name, group_id=group_id)
@@ -73,7 +80,7 @@ def manifest_section(name: str, group_id: str) -> ManifestSection:
 
 def manifest_at(name: str, group_id: str) -> Manifest:
     """The manifest `name`: a folder, or `dynamo:TABLE`. Raises `ConfigError` where there is none."""
-    if not name.startswith(DYNAMO) and not Path(name).is_dir():
+    if not name.startswith(DYNAMO) and not (name and Path(name).is_dir()):
         raise ConfigError(f"There is no manifest folder {name!r}. Name it with --manifest as in the job file, or "
                           "dynamo:TABLE, or set NC_LATENT_TOD_MANIFEST_PATH.")
     return open_manifest(manifest_section(name, group_id))

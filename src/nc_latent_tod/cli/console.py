@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -31,6 +32,7 @@ class Commands(TyperGroup):
     """A group of commands whose expected errors are one line on stderr and a documented exit code."""
 
     def invoke(self, ctx: Any) -> Any:
+        print_anything()
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -86,5 +88,17 @@ def remark(text: str) -> None:
 
 
 def print_json(data: Any) -> None:
-    """Print plain data as indented JSON."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    """Print plain data as indented JSON; escaped where stdout cannot show it as it is."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(data, indent=2)
+    print(text)
+
+
+def print_anything() -> None:
+    """Show `?` for what stdout and stderr have no character for: another encoding than UTF-8, or half an emoji."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

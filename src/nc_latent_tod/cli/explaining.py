@@ -14,7 +14,7 @@ from rich.text import Text
 from nc_latent_tod.build import Builder, act_tagging, schema_of, state_tracking
 from nc_latent_tod.cli.console import remark
 from nc_latent_tod.cli.job_files import read_job
-from nc_latent_tod.connect import manifest_section
+from nc_latent_tod.connect import manifest_at, manifest_section
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.explain import Explanation, TaskExplanation, explain
 from nc_latent_tod.job import Job, parse_job
@@ -61,6 +61,7 @@ def act_text(act: Act) -> str:
 def _job(group_id: str, manifest: str, schema: str | None) -> Job:
     if schema is None:
         raise ConfigError("To show prompts, name the job file (--job JOB.json), or the schema (--schema).")
+    manifest_at(manifest, group_id)  # says so where there is none
     return parse_job({"data": {"eval_set_path_or_name": "-", "eval_set_split_name": "-", "schema_path": schema},
                       "manifest": manifest_section(manifest, group_id).model_dump(exclude_defaults=True)}, "explain")
 

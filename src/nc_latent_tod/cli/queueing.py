@@ -76,7 +76,7 @@ def work(
     from nc_latent_tod.cli.working import run_queue, start_workers
     from nc_latent_tod.connect import open_queue
 
-    opened = open_queue(queue, lease_s=lease, max_attempts=max_attempts)
+    opened = open_queue(queue, must_exist=drain, lease_s=lease, max_attempts=max_attempts)  # a mistyped one looks drained
     log_to(standard_error(), verbose=True)
     if workers > 1 or threads:
         own = ["work", "--queue", queue, "--lease", str(lease), "--max-attempts", str(max_attempts),
