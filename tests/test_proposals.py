@@ -54,7 +54,8 @@ def test_what_the_system_asked_for_decides_whose_day_it_is():
 
     readings = {service: best("Monday.", asked) for service, asked in question.items()}
 
-    assert readings == {"Clinic_1": {"Clinic_1": {"visit_day": "monday"}}, "Pharmacy_1": {"Pharmacy_1": {"pickup_day": "monday"}}}
+    assert readings["Clinic_1"] == {"Clinic_1": {"visit_day": "monday"}}
+    assert readings["Pharmacy_1"] == {"Pharmacy_1": {"pickup_day": "monday"}}
 
 
 def test_an_ambiguous_turn_has_every_reading_among_its_candidates():
@@ -83,7 +84,7 @@ def test_earlier_turns_decide_where_this_one_is_silent():
 
 
 def test_a_restated_value_changes_nothing():
-    assert best("As I said, on Monday.", "On which day do you want the appointment?", {"Clinic_1": {"visit_day": "monday"}}) == {}
+    assert best("As I said, on Monday.", "Which day?", {"Clinic_1": {"visit_day": "monday"}}) == {}
 
 
 def test_slots_that_no_intent_takes_are_never_proposed():
@@ -96,7 +97,8 @@ def test_slots_that_no_intent_takes_are_never_proposed():
 @pytest.mark.parametrize(("source", "user", "system"), [
     ("possible_values", "Collected at the old mill pharmacy.", ""), ("entities", "I will see Priya Raman.", ""),
     ("fuzzy", "A cardiollogy doctor.", ""), ("typed", "An appointment at 10:30.", ""),
-    ("booleans", "The doctor's room needs wheelchair access.", ""), ("dontcare", "Any day.", "On which day is the appointment?"),
+    ("booleans", "The doctor's room needs wheelchair access.", ""),
+    ("dontcare", "Any day.", "On which day is the appointment?"),
     ("offers", "Yes, book it.", "There is Amara Okafor."), ("places", "I will take Flurazol", "Which medicine do you want?"),
 ])
 def test_each_source_can_be_switched_off(source, user, system):

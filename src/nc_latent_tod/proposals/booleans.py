@@ -27,7 +27,7 @@ def booleans(context: Context) -> Iterator[Filler]:
         value = profile.false if _negated(context, -i) else profile.true
         score = 0.6 + 1.2 * weight + context.focus.get(profile.service, -4.0) + asked
         if not asked and _asks_a_fact(context, -i):
-            score -= 1.0
+            score -= 2.2
         yield Filler(-i, -i + 1, ((*profile.name, value),), score, "booleans")
 
 

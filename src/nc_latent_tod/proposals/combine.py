@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nc_latent_tod.labels import BeliefState, StateChange
 from nc_latent_tod.proposals.context import Assignment, Filler
 
+_SURE, _BONUS = 1.5, 0.5  # log-odds below which a reading is no rival; for a service that has no rival
 _BEAM = 64  # partial readings kept
 _OPTIONS = 6  # ways to read one piece, besides as nothing
 
@@ -32,6 +34,16 @@ def combined(fillers: Sequence[Filler], prior: BeliefState, n: int) -> list[tupl
         weights[key] = _log_sum([weights[key], weight]) if key in weights else weight
     ranked = sorted(weights.items(), key=lambda item: (-item[1], len(item[0]), item[0]))[:n]
     return [(_change(key), round(weight, 4)) for key, weight in ranked]
+
+
+def coherent(fillers: Sequence[Filler]) -> list[Filler]:
+    """Fillers with a bonus for the services that some words of the turn can only be about."""
+    sure: set[str] = set()
+    for piece in _pieces([f for f in fillers if f.start >= 0 and f.score > -_SURE]):
+        services = {service for filler in piece for service, _, _ in filler.assigns}
+        if len(services) == 1 and max(filler.score for filler in piece) > 0:
+            sure |= services
+    return [replace(f, score=f.score + _BONUS) if {service for service, _, _ in f.assigns} <= sure else f for f in fillers]
 
 
 def _pieces(fillers: Sequence[Filler]) -> list[list[Filler]]:

@@ -40,9 +40,7 @@ class Context:
     prior: BeliefState
     profiles: Sequence[Profile]
     tokens: Sequence[Token]
-    system: Sequence[Token]
     found: Sequence[Found]
-    offered: Sequence[Found]  # in the last system utterance
     typed: Sequence[Typed]
     focus: Mapping[str, float]  # service: log weight, 0 for the one spoken of most
     requested: Mapping[tuple[str, str], float]  # slots that the system asked for, up to 1
@@ -72,8 +70,12 @@ class Context:
         return min(total, 1.5)
 
 
-def requested_slots(utterance: str, profiles: Sequence[Profile], focus: Mapping[str, float]) -> dict[tuple[str, str], float]:
-    """The slots that a system utterance asks for, with how clearly it does, up to 1."""
+def requested_slots(utterance: str, profiles: Sequence[Profile], focus: Mapping[str, float],
+                    values: Callable[[Sequence[Token]], Sequence[Found]]) -> dict[tuple[str, str], float]:
+    """The slots that a system utterance asks for, with how clearly it does, up to 1.
+
+    `values` finds listed values: `north or south?` asks for the slot that they are of.
+    """
     asked: dict[tuple[str, str], float] = {}
     for question in _QUESTION.finditer(utterance):
         tokens = tokens_of(question[0])
@@ -81,15 +83,20 @@ def requested_slots(utterance: str, profiles: Sequence[Profile], focus: Mapping[
         stems = [token.stem for token in tokens]
         keys = {*stems, *(a + b for a, b in zip(stems, stems[1:], strict=False))}
         words = {token.text for token in tokens}
+        chosen = {(m.service, m.slot) for phrase in values(tokens) for m in phrase.meanings if m.source == "possible_values"}
         for profile in profiles:
+            if focus.get(profile.service, -4.0) <= _TOO_FAR:
+                continue
             clear = sum(weight for word, weight in profile.roots.items() if word in roots and word not in _VAGUE)
-            clear += (1.0 if profile.key in keys else 0.0) + _asks_kind(profile, words, question[0].casefold())
+            clear += (1.0 if profile.key in keys else 0.0) + (0.5 if profile.name in chosen and "or" in words else 0.0)
+            clear += _asks_kind(profile, words, question[0].casefold())
             clear = min(clear, 1.5) + 0.5 * focus.get(profile.service, 0.0)
             if clear >= 0.6:
                 asked[profile.name] = max(asked.get(profile.name, 0.0), min(clear, 1.0))
     return asked
 
 
+_TOO_FAR = -1.8  # log weight of a service, from which no question is about it
 _VAGUE = frozenset({"book", "find", "time"})
 
 
@@ -102,6 +109,8 @@ def _asks_kind(profile: Profile, words: set[str], question: str) -> float:
         return 0.8
     if profile.kind == "time" and ("what time" in question or "when" in words or "how early" in question):
         return 0.4 + _sided(profile, words) / 2 if profile.role else 0.8
+    if profile.kind == "name" and words & {"who", "whom"}:
+        return 0.7
     if profile.counts == "people" and ("how many" in question or "number of" in question or "party" in words):
         return 0.9 if any(map(is_people, words)) or "how many" in question and not any(map(is_duration, words)) else 0.0
     if profile.counts == "duration" and ("how long" in question or any(map(is_duration, words)) and "how many" in question):

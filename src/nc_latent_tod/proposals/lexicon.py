@@ -16,6 +16,8 @@ Entities = Mapping[str, Sequence[Mapping[str, str]]]
 """{service: [{slot: value}]}: the things that a service offers."""
 
 MAX_WORDS = 8  # of a value
+_FUZZY_WORDS = 3
+_SKIPPED = frozenset({"the", "and"})  # as in `joined`
 _MIN_FUZZY, _MIN_RATIO = 6, 87  # letters; rapidfuzz ratio, 0 to 100
 _PART = 0.8  # closeness of a name's last word alone
 _GENERIC = 3  # values of a column that share a word, from which the word names none of them
@@ -56,6 +58,7 @@ class Lexicon:
                 self._add_possible(profile, value)
         if columns:
             self._add_columns(listed, entities)
+        self._begins = {key[:end] for key in self._by_key for end in range(1, len(key) + 1)}
         self._long = [key for key in self._by_key if len(key) >= _MIN_FUZZY]
         self._fuzzy: dict[str, str | None] = {}
 
@@ -73,21 +76,45 @@ class Lexicon:
         return found
 
     def _longest(self, tokens: Sequence[Token], start: int, fuzzy: bool) -> Found | None:
-        words = [token.text for token in tokens[start : start + MAX_WORDS]]
-        if words[0] in ("the", "and"):
+        if tokens[start].text in _SKIPPED:
             return None
-        for length in range(len(words), 0, -1):
-            if words[length - 1] in ("the", "and") or tokens[start + length - 1].clause != tokens[start].clause and length > 4:
-                continue
-            key = joined(words[:length])
+        keys = self._keys(tokens, start)
+        for length, key in reversed(keys):
             meanings = self._by_key.get(key)
-            if meanings is None and length == 1 and words[0] not in FUNCTION_WORDS and stem(words[0]) not in self._own:
-                meanings = self._by_root.get(root(words[0]))
-            if meanings is None and fuzzy and length <= 4 and len(key) >= _MIN_FUZZY and not self._is_plain(words[:length]):
-                near = self._near(key)
-                meanings = self._by_key[near] if near else None
             if meanings and not self._is_chance(tokens[start : start + length], meanings):
                 return Found(start, start + length, tuple(meanings.values()))
+        word = tokens[start].text
+        if word in FUNCTION_WORDS or tokens[start].stem in self._own:
+            return None
+        if meanings := self._by_root.get(tokens[start].root):
+            return Found(start, start + 1, tuple(meanings.values()))
+        return self._nearest(tokens, start) if fuzzy else None
+
+    def _keys(self, tokens: Sequence[Token], start: int) -> list[tuple[int, str]]:
+        """(words, key) of the phrases from `start` that begin as some value does, shortest first."""
+        keys, key = [], ""
+        for i in range(start, min(len(tokens), start + MAX_WORDS)):
+            if i - start >= 4 and tokens[i].clause != tokens[start].clause:
+                break
+            if tokens[i].text not in _SKIPPED:
+                key += tokens[i].stem
+                if key not in self._begins:
+                    break
+                keys.append((i - start + 1, key))
+        return keys
+
+    def _nearest(self, tokens: Sequence[Token], start: int) -> Found | None:
+        """The longest phrase that is spelt nearly as a value."""
+        if number(tokens[start].text) is not None:
+            return None
+        for length in range(min(_FUZZY_WORDS, len(tokens) - start), 0, -1):
+            words = [token.text for token in tokens[start : start + length]]
+            if words[-1] in FUNCTION_WORDS or tokens[start + length - 1].clause != tokens[start].clause:
+                continue
+            key = joined(words)
+            near = self._near(key) if len(key) >= _MIN_FUZZY else None
+            if near and not self._is_chance(tokens[start : start + length], self._by_key[near]):
+                return Found(start, start + length, tuple(self._by_key[near].values()))
         return None
 
     def _is_chance(self, tokens: Sequence[Token], meanings: Mapping[tuple[str, str, str], Meaning]) -> bool:
@@ -98,11 +125,6 @@ class Lexicon:
             return not tokens[0].is_capitalised
         is_plain = all(token.text in FUNCTION_WORDS or stem(token.text) in self._own for token in tokens)
         return is_plain and not all(token.is_capitalised for token in tokens)
-
-    def _is_plain(self, words: Sequence[str]) -> bool:
-        """Whether a phrase begins or ends with a word that is none of a value's, so that a near spelling is chance."""
-        return any(word in FUNCTION_WORDS or number(word) is not None for word in (words[0], words[-1])) or (
-            len(words) == 1 and stem(words[0]) in self._own)
 
     def _near(self, key: str) -> str | None:
         """The one phrase that is spelt nearly so."""

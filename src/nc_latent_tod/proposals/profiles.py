@@ -23,6 +23,7 @@ _MONEY = frozenset({"price", "fare", "cost", "fee", "amount", "balance", "rent",
 _PLACE = frozenset({"place", "city", "town", "location", "area", "address", "station", "airport", "origin", "destination",
                     "where", "departure", "region", "neighborhood", "venue"})
 _NAME = frozenset({"name", "title"})
+_HEAD_END = re.compile(r"\b(?:of|for|to|where|who|which|that|at|in|on|when|is|or)\b|,", re.IGNORECASE)
 _COUNT = re.compile(r"\b(?:number of|how many|how long|length of|size of|duration)\b", re.IGNORECASE)
 _START = ("from", "origin", "depart", "departur", "leav", "start", "pickup", "pick", "outbound")
 _END = ("to", "destin", "arriv", "going", "dropoff", "drop", "return", "until", "inbound")
@@ -108,7 +109,7 @@ def kind_of(slot: Slot) -> Kind:
 def _open_kind(slot: Slot) -> Kind:
     if _COUNT.search(slot.description):
         return "count"
-    name, description = [stem(w) for w in words_of(slot.name)], [stem(w) for w in words_of(slot.description)]
+    name, description = ([stem(w) for w in words_of(text)] for text in (slot.name, _HEAD_END.split(slot.description)[0]))
     for words in (name[-1:], name, description):
         for kinds, kind in ((_NAME, "name"), (_TIME, "time"), (_DATE, "date"), (_MONEY, "money"), (_PLACE, "place")):
             if kinds & set(words):

