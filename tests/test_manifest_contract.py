@@ -80,3 +80,12 @@ def test_an_empty_name_is_refused(manifest: Manifest) -> None:
         manifest.add(entry(run_id=""))
     with pytest.raises(ConfigError, match="group_id"):
         manifest.entries("")
+
+
+def test_groups_are_those_that_have_entries(manifest: Manifest) -> None:
+    assert manifest.groups() == []
+    for group in ("b", "a/b", ".hidden", "a"):
+        manifest.add(entry(group_id=group))
+    manifest.entries("asked for only")
+
+    assert manifest.groups() == [".hidden", "a", "a/b", "b"]

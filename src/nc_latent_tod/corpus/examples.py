@@ -83,6 +83,11 @@ def read_examples(url: str | Path, sha256: str | None = None) -> list[Example]:
 
     Raises `DamagedError` where the file is missing, differs or is torn, `RetryableError` where the storage fails.
     """
+    return list(_examples(read_bytes(url, sha256), str(url)))
+
+
+def read_bytes(url: str | Path, sha256: str | None = None) -> bytes:
+    """Read what is stored at `url`; where `sha256` is given, it must match. Raises as `read_examples` does."""
     file_system, path = resolve(url)
     try:
         data = file_system.cat_file(path)
@@ -93,7 +98,7 @@ def read_examples(url: str | Path, sha256: str | None = None) -> list[Example]:
     found = hashlib.sha256(data).hexdigest()
     if sha256 and found != sha256:
         raise DamagedError(f"The label file {url} is damaged: its sha256 is {found}, the manifest says {sha256}.")
-    return list(_examples(data, str(url)))
+    return bytes(data)
 
 
 def labelled_dialogues(path: Path) -> Iterator[tuple[str, Dialogue]]:

@@ -36,3 +36,6 @@ class Manifest(Protocol):
 
     def entries(self, group_id: str) -> list[ManifestEntry]:
         """Entries of a group ordered by run_id; [] for an unknown group. Raises `DamagedError` on an unreadable one."""
+
+    def groups(self) -> list[str]:
+        """The groups that have entries, in order."""

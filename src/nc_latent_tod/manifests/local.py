@@ -7,7 +7,7 @@ import os
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 from nc_latent_tod.durable import sync_folder, write_new
@@ -68,6 +68,16 @@ class LocalManifest:
         # Hidden files are entries that a killed process did not finish.
         found = [self._entry(folder / name, group_id) for name in names if not name.startswith(".")]
         return sorted(found, key=lambda entry: entry.run_id)
+
+    def groups(self) -> list[str]:
+        """The groups that have entries, in order. Raises `DamagedError` where the folder cannot be listed."""
+        try:
+            folders = [folder for folder in self.path.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
+            return sorted(unquote(folder.name) for folder in folders if any(folder.glob("[!.]*.json")))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DamagedError(f"{self.path}: the manifest cannot be listed: {error}. Correct its owner or mode.") from error
 
     def _entry(self, path: Path, group_id: str) -> ManifestEntry:
         """Read an entry, or remember it where its file is the same as before."""
