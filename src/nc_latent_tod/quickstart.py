@@ -51,7 +51,8 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
     reused = tuple(job.run for job in jobs.values() if job.run in finished)
     if reused:
         say(f"{len(reused)} of {len(jobs)} runs are finished already and are reused (--fresh starts over).")
-    say(f"job_0 labels {PARTITIONS[0]}: no examples at first, then its own labels as examples")
+    if first.run not in finished:
+        say(f"job_0 labels {PARTITIONS[0]}: no examples at first, then its own labels as examples")
     run_job(first, Builder().backends(first), control)
     queue_path = folder / "queue"
     queue = FolderQueue(queue_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +15,7 @@ from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, st
 app = typer.Typer()
 
 WORKERS = 2  # of the quickstart
+SHOWN = ("joint_goal_accuracy", "turn_accuracy", "slot_f1", "act_f1", "act_slot_value_f1", "failed_turns")
 
 
 class Part(StrEnum):
@@ -93,7 +96,7 @@ def quickstart(
     from nc_latent_tod.cli.working import start_workers
     from nc_latent_tod.corpus import load_dialogues
     from nc_latent_tod.pipeline import Control
-    from nc_latent_tod.quickstart import CORPUS, GROUP
+    from nc_latent_tod.quickstart import CORPUS, GOLD, GROUP
     from nc_latent_tod.quickstart import quickstart as run
 
     with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
@@ -102,10 +105,14 @@ def quickstart(
     if as_json:
         print_json(dict(done.summary))
         return
-    standard_output().print(show_scores(done.scores))
-    [first] = load_dialogues(CORPUS, "train_0_1")
+    standard_output().print(show_scores(done.scores, only=SHOWN))
+    [shown] = load_dialogues(CORPUS, "train_31_32")  # of a job that had examples
+    program = os.path.relpath(sys.argv[0]) if os.sep in sys.argv[0] else "nc-latent-tod"  # as it can be called from here
     typer.echo(f"""
-The dataset is in {done.summary['dataset']}, the figures are in {done.folder}/summary.json. Next:
-  nc-latent-tod explain {GROUP} {first.dialogue_id} 1 --job {done.folder}/jobs/job_0.json
-  nc-latent-tod plan {done.folder}/jobs/job_0.json
-  nc-latent-tod simulate --dialogues 40 --out {done.folder}-more""")
+dataset  {done.summary['dataset']}
+figures  {done.folder}/summary.json
+
+Next:
+  {program} explain {GROUP} {shown.dialogue_id} 2 --job {done.folder}/jobs/job_0.json
+  {program} plan {done.folder}/jobs/job_0.json
+  {program} evaluate --group-id {GROUP} --manifest {done.folder}/manifest --gold {GOLD}""")

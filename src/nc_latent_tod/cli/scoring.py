@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -37,14 +38,15 @@ def schema_of(gold: str, schema: str | None) -> Schema | None:
     return next((load_schema(place) for place in (path, path.parent) if (place / "schema.json").is_file()), None)
 
 
-def show_scores(scores: Scores) -> RenderableType:
-    """Overall scores with intervals, those of each service, and failures by reason."""
+def show_scores(scores: Scores, only: Collection[str] = ()) -> RenderableType:
+    """Overall scores with intervals, those of each service, and failures by reason; with `only`, those overall scores alone."""
     overall = Table("metric", "value", "95% interval", title=f"{scores.dialogues} dialogues, {scores.turns} turns",
                     title_justify="left")
     for metric, estimate in scores.overall.items():
-        overall.add_row(metric.replace("_", " "), *_cells(estimate))
+        if not only or metric in only:
+            overall.add_row(metric.replace("_", " "), *_cells(estimate))
     parts: list[RenderableType] = [overall]
-    if scores.by_service:
+    if scores.by_service and not only:
         services = Table("service", *(metric.replace("_", " ") for metric in PER_SERVICE), title="By service",
                          title_justify="left")
         for service, metrics in scores.by_service.items():
