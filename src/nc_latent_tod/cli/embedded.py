@@ -113,6 +113,6 @@ dataset  {done.summary['dataset']}
 figures  {done.folder}/summary.json
 
 Next:
-  {program} explain {GROUP} {shown.dialogue_id} 2 --job {done.folder}/jobs/job_0.json
+  {program} explain {GROUP} {shown.dialogue_id} 2 --job {done.folder}/jobs/dependents/train_30_40.json
   {program} plan {done.folder}/jobs/job_0.json
   {program} evaluate --group-id {GROUP} --manifest {done.folder}/manifest --gold {GOLD}""")
