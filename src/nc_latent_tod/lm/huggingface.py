@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -21,6 +21,10 @@ from nc_latent_tod.lm.nucleus import check_sampling, random_stream
 from nc_latent_tod.lm.prefill import CachedModel, Contexts
 from nc_latent_tod.lm.scoring import score
 from nc_latent_tod.lm.tokenising import TextTokens
+
+logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
 
 
 def load(model_name_or_path: str, *, dtype: str = "float32", device_map: Any = None,
@@ -82,11 +86,14 @@ class HuggingFaceLM:
             return [of_prompt * sampling.n for of_prompt in once]
         preamble, rests = self._split(prompts, shared_prefix)
         self._check_room(preamble, rests, [sampling.max_new_tokens] * len(prompts))
-        branches = [[Branch(random_stream(seed, index)) for index in range(sampling.n)] for seed in seeds]
-        with _memory_errors(self._batch_size):
+
+        def draw() -> list[list[Branch]]:
+            branches = [[Branch(random_stream(seed, index)) for index in range(sampling.n)] for seed in seeds]
             for contexts, rows in self._waves(preamble, rests, [sampling.n] * len(prompts), sampling.max_new_tokens):
                 decode(self._cached, contexts, [branches[prompt][index] for prompt, index in rows], sampling, self._text)
-        return branches
+            return branches
+
+        return self._within_memory(draw)
 
     @torch.inference_mode()
     def loglikelihood(self, requests: Sequence[tuple[str, Sequence[Sequence[str]]]],
@@ -100,16 +107,37 @@ class HuggingFaceLM:
         joined = [[[token for segment in segments for token in segment] for segments in of_request] for of_request in cut]
         room = [max(map(len, of_request), default=0) for of_request in joined]
         self._check_room(preamble, rests, room)
-        scores: list[list[list[float]]] = [[[] for _ in of_request] for of_request in joined]
         worth = [[index for index, ids in enumerate(of_request) if ids] for of_request in joined]
-        with _memory_errors(self._batch_size):
+
+        def scored() -> list[list[list[float]]]:
+            scores: list[list[list[float]]] = [[[] for _ in of_request] for of_request in joined]
             for contexts, rows in self._waves(preamble, rests, list(map(len, worth)), max(room, default=0)):
                 places = [(request, worth[request][row]) for request, row in rows]
                 answers = score(self._cached, contexts, [joined[request][index] for request, index in places])
                 for (request, index), answer in zip(places, answers, strict=True):
                     scores[request][index] = answer
+            return scores
+
         return [[_sums(segments, answer) for segments, answer in zip(*pair, strict=True)]
-                for pair in zip(cut, scores, strict=True)]
+                for pair in zip(cut, self._within_memory(scored), strict=True)]
+
+    def _within_memory(self, run: Callable[[], _Result]) -> _Result:
+        """Run from the start with half the batch each time the GPU's memory does not hold it, and keep the smaller batch.
+
+        Raises `ModelError` where not even one row fits.
+        """
+        while True:
+            try:
+                return run()
+            except torch.OutOfMemoryError as error:
+                if self._batch_size == 1:
+                    raise ModelError(f"the GPU's memory does not hold a batch of one row: {error}. Load the model in bfloat16 "
+                                     "or with load_in_8bit, or take fewer examples (k_examples).") from error
+            # Only here, where the error and what it kept alive are gone, is there memory to give back.
+            self._batch_size //= 2
+            logger.warning("the GPU's memory does not hold the batch: it is halved to %d rows", self._batch_size)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
     def _split(self, prompts: Sequence[str], shared_prefix: str) -> tuple[list[int], list[list[int]]]:
         """Token ids of the shared prefix and of what each prompt has of its own, which is never empty."""
@@ -145,15 +173,6 @@ class HuggingFaceLM:
             for at in range(0, len(rows), self._batch_size):
                 chunk = rows[at:at + self._batch_size]
                 yield contexts.select([place for place, _, _ in chunk]), [(prompt, row) for _, prompt, row in chunk]
-
-
-@contextmanager
-def _memory_errors(batch_size: int) -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise ModelError(f"the GPU's memory does not hold the batch: {error}. Lower batch_size, now {batch_size}, or load "
-                         "the model in bfloat16 or with load_in_8bit.") from error
 
 
 def _sums(segments: Sequence[Sequence[int]], logprobs: Sequence[float]) -> tuple[float, ...]:
