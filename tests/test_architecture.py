@@ -17,7 +17,8 @@ LAYERS = {
     2: {"proposals", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity",
         "metrics"},
     3: {"labeller", "inference", "evaluation"},
-    4: {"pipeline", "plan", "explain", "worker", "heartbeat", "worker_group", "publish", "packing", "train", "tiny", "orphans",
+    4: {"pipeline", "plan", "explain", "worker", "heartbeat", "worker_group", "publish", "packing", "train", "tiny",
+        "tiny_model", "orphans",
         "migrate"},
     5: {"cli", "build", "connect", "quickstart", "experiments", "__main__"},
 }
@@ -26,7 +27,7 @@ LAYERS = {
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 WORLD = {"os", "io", "pathlib", "shutil", "socket", "subprocess", "tempfile", "urllib", "fsspec", "torch"}
 ONLY_BUILD_IMPORTS = {"lm.huggingface", "retrieval.dense", "retrieval.encoder", "queues.sqs", "manifests.dynamo"}
-MAY_IMPORT = {"torch": {"lm", "retrieval", "packing", "train"}, "transformers": {"lm", "retrieval", "train"},
+MAY_IMPORT = {"torch": {"lm", "retrieval", "train", "tiny_model"}, "transformers": {"lm", "retrieval", "train", "tiny_model"},
               "faiss": {"retrieval"}, "boto3": {"aws"}, "botocore": {"aws", "s3", "queues"}}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "breakpoint"}
 UNSAFE_IMPORTS = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib"}

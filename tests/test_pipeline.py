@@ -311,7 +311,7 @@ def test_a_place_that_cannot_be_is_refused_before_anything_is_loaded(tmp_path, u
     def never():
         raise AssertionError("loaded")
 
-    wrong = job(tmp_path).model_copy(update={"output": OutputSection(labels_url=url)})
+    wrong = job(tmp_path).model_copy(update={"output": OutputSection.model_construct(labels_url=url)})
 
     with pytest.raises(ConfigError, match="Cannot use"):
         run_job(wrong, replace(backends(tmp_path), dialogues=never, labeller=never))

@@ -15,7 +15,8 @@ from nc_latent_tod.simulate import Wording, examples, simulate
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tiny import renamed, train_tiny
-from nc_latent_tod.train import TrainConfig, train, train_tokenizer
+from nc_latent_tod.tiny_model import train_tokenizer
+from nc_latent_tod.train import TrainConfig, train
 
 SMALL = TrainConfig(steps=4, short_steps=1, long_steps=1, rows=2, length=96, vocabulary=400, width=32, layers=1, heads=2,
                     max_length=256, warmup_steps=2, autocast=False)

@@ -146,11 +146,8 @@ def _load_model(section: ModelSection) -> LanguageModel:
         from nc_latent_tod.lm.scripted import ScriptedLM
 
         return ScriptedLM()
-    from transformers.utils import logging as transformers_logging
-
     from nc_latent_tod.lm.huggingface import load
 
-    transformers_logging.disable_progress_bar()  # it would tear the display of the job's own progress
     return load(model_path(section), dtype=section.torch_dtype, device_map=section.device_map, adapter=section.adapter,
                 attn_implementation=section.attn_implementation, load_in_8bit=section.load_in_8bit,
                 load_in_4bit=section.load_in_4bit, batch_size=section.batch_size * _ROWS_A_PROMPT)

@@ -11,27 +11,21 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
-from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.packing import Segment, pack
 from nc_latent_tod.tasks import Order, Task
-
-END_OF_TEXT = "<|endoftext|>"
-
-# A frame (`\n    user_intent=[`), a word with its space, up to two digits, other signs, an empty line, spaces. No token spans
-# the end of a call or the place where a prompt ends and an answer begins: packs and prompts are cut there.
-_PRETOKEN = r"\n    [a-z_]+=[\"\[]?| ?[\p{L}_]+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}_]+|\n\n|\s+(?!\S)|\s+"
+from nc_latent_tod.tiny_model import new_model, train_tokenizer
 
 _MIXTURE: Sequence[tuple[str, Order, float]] = (
     ("dst", "direct", 0.50), ("dst", "channel", 0.14), ("act_tag", "direct", 0.24), ("act_tag", "channel", 0.12))
@@ -60,53 +54,6 @@ class TrainConfig:
 
 Batch = Callable[[int], Sequence[Example]]
 """Fresh labelled turns for a step; the same ones for the same step."""
-
-
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of at most `vocabulary` tokens: any text can be written in it."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(_PRETOKEN), behavior="isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=[END_OF_TEXT], show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, bos_token=END_OF_TEXT,
-                                   clean_up_tokenization_spaces=False)
-
-
-def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> GPTBigCodeForCausalLM:
-    """StarCoder's architecture (multi-query attention, learned positions) with random weights from `config.seed`.
-
-    Positions start as sinusoids, from which "shortly before" is learnt once for all positions, not for each. A word with a
-    space before it starts near the word without, so that copying values out of a text is learnt once for all words.
-    """
-    torch.manual_seed(config.seed)
-    model = GPTBigCodeForCausalLM(GPTBigCodeConfig(
-        vocab_size=len(tokenizer), n_positions=config.max_length, n_embd=config.width, n_layer=config.layers,
-        n_head=config.heads, multi_query=True, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
-        bos_token_id=0, eos_token_id=0))
-    with torch.no_grad():
-        model.transformer.wpe.weight.copy_(_sinusoids(config.max_length, config.width))
-        words = model.transformer.wte.weight
-        space = torch.randn(config.width) * words.std()
-        for plain, spaced in _spaced_words(tokenizer):
-            words[spaced] = words[plain] + 0.5 * space
-    return model
-
-
-def _spaced_words(tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]]:
-    """Ids of (word, the same word after a space), for all words that have both."""
-    ids = tokenizer.get_vocab()
-    return [(ids[token[1:]], spaced) for token, spaced in ids.items() if token.startswith("\u0120") and token[1:] in ids]
-
-
-def _sinusoids(positions: int, width: int) -> torch.Tensor:
-    """Sines and cosines of wavelengths from 3 to 30,000 positions (Vaswani et al. 2017, section 3.5): (positions, width)."""
-    wavelengths = 2 * math.pi * 10_000 ** (torch.arange(0, width, 2) / width) * 0.5
-    angles = 2 * math.pi * torch.arange(positions)[:, None] / wavelengths[None, :]
-    return 0.04 * torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 def train(tasks: Sequence[Task], batch: Batch, out: Path, config: TrainConfig, *,
@@ -141,7 +88,8 @@ class _Run:
         self._check_configuration()
         self.tokenizer = self._tokenizer()
         self._encode = lru_cache(maxsize=100_000)(lambda text: self.tokenizer.encode(text, add_special_tokens=False))
-        self.model = new_model(config, self.tokenizer)
+        self.model = new_model(self.tokenizer, width=config.width, layers=config.layers, heads=config.heads,
+                               max_length=config.max_length, seed=config.seed)
         decayed = [p for p in self.model.parameters() if p.dim() > 1]
         plain = [p for p in self.model.parameters() if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW(

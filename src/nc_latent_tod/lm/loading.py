@@ -11,6 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import is_flash_attn_2_available
+from transformers.utils import logging as transformers_logging
 
 from nc_latent_tod.errors import ConfigError, ModelError, nearest
 from nc_latent_tod.lm.loading_errors import explained
@@ -23,6 +24,7 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 def load_parts(name_or_path: str, *, dtype: str, device_map: Any, attn_implementation: str | None, load_in_8bit: bool,
                load_in_4bit: bool, adapter: str | None) -> tuple[Any, Any]:
     """Load (model, tokenizer). See `huggingface.load` for the options and what is raised."""
+    transformers_logging.disable_progress_bar()  # it would tear the display of a job's own progress
     options = _model_options(dtype, device_map, attn_implementation, load_in_8bit, load_in_4bit)
     if adapter is not None:
         require("peft", f"the adapter {adapter!r}")
