@@ -6,24 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from processes import Crew, start, wait_until
+from processes import TESTS, Crew, start, wait_until
+from toy_schema import SCHEMA
 
-from nc_latent_tod.build import Builder
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
-from nc_latent_tod.job import parse_job
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.pipeline import run_job
-from nc_latent_tod.publish import Published, publish
+from nc_latent_tod.publish import publish
 from nc_latent_tod.publish.folder import differing_file
 from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.queues.status import InFlight
 from nc_latent_tod.simulate import simulate
 
 JOBS, KILLS, WORKERS = 30, 10, 3
-DIALOGUES, CONVERSATIONS_A_DIALOGUE = 60, 6  # long ones, so that a job takes long enough to be killed within it
-LEASE_S = 2.0
+DIALOGUES, CONVERSATIONS_A_DIALOGUE = 60, 5  # long ones, so that a job takes long enough to be killed within it
+LEASE_S = 2.0  # --max-attempts is high, for on a busy machine leases of this length are lost without a kill too
 PATIENCE_S = 1_800.0  # a bound for hopeless cases: the machine may be slow
-RETRIEVER = {"type": "none"}  # a worker would need seconds to load an encoder
+COMMAND_LINE = ("-m", "nc_latent_tod", "work", "--drain", "--max-attempts", "100")
+TOY_WORKER = (str(TESTS / "toy_worker.py"),)
 
 
 @pytest.fixture(scope="module")
@@ -39,28 +38,32 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def job(folder: Path, logs: Path, split: str, **manifest: object) -> dict:
-    task = {"model": {"model_type": "scripted"}, "retriever": RETRIEVER}
-    return {"data": {"eval_set_path_or_name": str(logs), "eval_set_split_name": split, "schema_path": "packaged:schema"},
-            "output": {"labels_url": str(folder / "outputs")}, "dst": task, "act_tag": task, "data_warmup": 0,
-            "manifest": {"type": "local", "manifest_path": str(folder / "manifest"), "group_id": "mine", **manifest}}
+class Site:
+    """A queue, a manifest and label files of their own, and the worker program that runs there."""
 
+    def __init__(self, folder: Path, logs: Path, program: Sequence[str]) -> None:
+        folder.mkdir()
+        self.folder, self._logs = folder, logs
+        self.queue, self.manifest = FolderQueue(folder / "queue"), LocalManifest(folder / "manifest")
+        self.argv, self.log = [*program, "--queue", folder / "queue", "--lease", str(LEASE_S)], folder / "log"
 
-def queue_of(folder: Path, logs: Path) -> FolderQueue:
-    """A queue of jobs whose examples are those of one finished run of another group."""
-    folder.mkdir()
-    first = parse_job(job(folder, logs, "train_0_1", group_id="first"))
-    run_job(first, Builder().backends(first))
-    queue = FolderQueue(folder / "queue")
-    for start_at in range(0, DIALOGUES, DIALOGUES // JOBS):
-        split = f"train_{start_at}_{start_at + DIALOGUES // JOBS}"
-        assert queue.put(job(folder, logs, split, seed_retrievers_from_manifest=True, seed_group_id="first"))
-    return queue
+    def put(self, split: str, **manifest: object) -> None:
+        task = {"model": {"model_type": "scripted"}, "retriever": {"type": "none"}}
+        assert self.queue.put({
+            "data": {"eval_set_path_or_name": str(self._logs), "eval_set_split_name": split, "schema_path": "packaged:schema"},
+            "output": {"labels_url": str(self.folder / "outputs")}, "dst": task, "act_tag": task, "data_warmup": 0,
+            "manifest": {"type": "local", "manifest_path": str(self.folder / "manifest"), **manifest}})
 
+    def work_undisturbed(self) -> None:
+        assert start(self.argv, log=self.log).wait(PATIENCE_S) == 0, self.log.read_text()
 
-def work(folder: Path) -> list[str | Path]:
-    return ["-m", "nc_latent_tod", "work", "--drain", "--queue", folder / "queue", "--lease", str(LEASE_S),
-            "--max-attempts", "100"]  # on a busy machine leases of this length are lost without a kill too
+    def put_dependents(self) -> None:
+        """Jobs whose examples are those of the one finished run of another group."""
+        self.put("train_0_1", group_id="first")
+        self.work_undisturbed()
+        for at in range(0, DIALOGUES, DIALOGUES // JOBS):
+            self.put(f"train_{at}_{at + DIALOGUES // JOBS}", group_id="mine", seed_retrievers_from_manifest=True,
+                     seed_group_id="first")
 
 
 def holders(in_flight: Sequence[InFlight]) -> list[int]:
@@ -71,39 +74,37 @@ def kill_ten_times(crew: Crew, queue: FolderQueue, rng: random.Random) -> int:
     """Kill a random worker after every few jobs, every other time one that holds a job; how many held one."""
     hits = 0
     for number in range(KILLS):
-        due = number * (JOBS - WORKERS) // KILLS
+        due = 1 + number * (JOBS - WORKERS) // KILLS
         wait_until(lambda due=due: queue.status().done >= due and holders(queue.status().in_flight) != [],
                    within_s=PATIENCE_S, what=f"{due} jobs done and one in flight")
-        before = [process.pid for process in crew.processes]
+        before = {process.pid for process in crew.processes}
         wait_until(lambda number=number: crew.kill_random(rng, among=holders(queue.status().in_flight) if number % 2 else None),
                    within_s=PATIENCE_S, what=f"kill {number + 1}")
-        [victim] = set(before) - {process.pid for process in crew.processes}
+        [victim] = before - {process.pid for process in crew.processes}
         hits += victim in holders(queue.status().in_flight)  # the job of a dead worker stays there for a lease
     return hits
 
 
-def published(folder: Path) -> Published:
-    return publish(LocalManifest(folder / "manifest"), "mine", schema=packaged_schema(), to=folder / "published")
+@pytest.mark.parametrize(("program", "schema"), [(COMMAND_LINE, packaged_schema()), (TOY_WORKER, SCHEMA)],
+                         ids=["the command line", "answers that vary, a pool that grows"])
+def test_ten_killed_workers_leave_the_dataset_of_a_single_undisturbed_one(tmp_path, logs, program, schema) -> None:
+    calm, killed = (Site(tmp_path / name, logs, program) for name in ("calm", "killed"))
+    for site in (calm, killed):
+        site.put_dependents()
+    calm.work_undisturbed()
 
-
-def test_ten_killed_workers_leave_the_dataset_of_a_single_undisturbed_one(tmp_path: Path, logs: Path) -> None:
-    killed = queue_of(tmp_path / "killed", logs)
-    queue_of(tmp_path / "calm", logs)
-    alone = start(work(tmp_path / "calm"), log=tmp_path / "calm.log")
-    assert alone.wait(PATIENCE_S) == 0, (tmp_path / "calm.log").read_text()
-    log = tmp_path / "killed.log"
-
-    with Crew(work(tmp_path / "killed"), size=WORKERS, log=log) as crew:
-        hits = kill_ten_times(crew, killed, random.Random(2))
+    with Crew(killed.argv, size=WORKERS, log=killed.log) as crew:
+        hits = kill_ten_times(crew, killed.queue, random.Random(2))
         codes = crew.wait(within_s=PATIENCE_S)
 
-    assert (crew.kills, codes) == (KILLS, [0] * WORKERS), log.read_text()[-3000:]
-    assert hits >= 3 and "resumes with" in log.read_text(), f"{hits} kills hit a job in flight"
-    assert (killed.status().done, killed.status().dead, killed.status().in_flight) == (JOBS, (), ())
-    entries = LocalManifest(tmp_path / "killed" / "manifest").entries("mine")
+    assert (crew.kills, codes) == (KILLS, [0] * WORKERS), killed.log.read_text()[-3000:]
+    assert hits >= 3 and "resumes with" in killed.log.read_text(), f"{hits} kills hit a job in flight"
+    status = killed.queue.status()
+    assert (status.ready, status.in_flight, status.done, status.dead) == (0, (), 1 + JOBS, ())
+    [first], entries = killed.manifest.entries("first"), killed.manifest.entries("mine")
     assert len({entry.labelled_dataset_split_name for entry in entries}) == len(entries) == JOBS
-    assert {entry.seed_run_ids for entry in entries} == {(e.run_id,) for e in LocalManifest(
-        tmp_path / "killed" / "manifest").entries("first")}
-    disturbed, undisturbed = published(tmp_path / "killed"), published(tmp_path / "calm")
+    assert {entry.seed_run_ids for entry in entries} == {(first.run_id,)}
+    disturbed, undisturbed = (publish(site.manifest, "mine", schema=schema, to=site.folder / "data") for site in (killed, calm))
     assert (disturbed.name, disturbed.dialogues) == (undisturbed.name, DIALOGUES)
     assert differing_file(disturbed.path, undisturbed.path) is None
+    print(f"{hits} of {KILLS} kills hit a job in flight")
