@@ -47,11 +47,12 @@ class LocalAws:
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in keys])
         return name
 
-    def queue(self, **attributes: str) -> str:
+    def queue(self, *, table: str = "") -> str:
         """The name of a new FIFO queue with a dead-letter queue."""
         name, sqs = f"jobs-{uuid4().hex[:8]}", self.client("sqs")
         dead = sqs.create_queue(QueueName=f"{name}-dead.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 50})
-        sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true", "RedrivePolicy": policy, **attributes})
+        sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true", "RedrivePolicy": policy},
+                         tags={"nc-latent-tod-table": table} if table else {})
         return f"{name}.fifo"

@@ -43,7 +43,7 @@ def open_queue(path: str, *, must_exist: bool = False, **options: Any) -> Queue:
 def is_sqs(path: str) -> bool:
     """Whether a queue's name is that of an SQS queue."""
     is_url = path.startswith(("https://", "http://"))
-    return is_url or (path.endswith(".fifo") and "/" not in path and not Path(path).is_dir())
+    return is_url or (path.endswith(".fifo") and not {"/", ":"} & set(path) and not Path(path).is_dir())
 
 
 def open_manifest(section: ManifestSection, *, fence: Fence | None = None) -> Manifest:

@@ -90,7 +90,9 @@ class Worker:
         self._queue = queue
         self._run = run
         self._lease_s = lease_s
-        self._poll_s = queue.poll_s if poll_s is None else poll_s
+        if poll_s is None:
+            poll_s = min(queue.poll_s, 1.0) if drain else queue.poll_s  # with drain it ends after the last job, not later
+        self._poll_s = poll_s
         self._drain = drain
         self._max_jobs = max_jobs
         self._stopping = False
