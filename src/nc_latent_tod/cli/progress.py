@@ -26,7 +26,8 @@ class LiveProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        waiting = Text("loading dialogues and models")
+        self._live = Live(waiting, console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         self._next_line = 0.0  # monotonic
 
     def __enter__(self) -> Self:
