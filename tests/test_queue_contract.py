@@ -13,7 +13,6 @@ from nc_latent_tod.queues import Delivery, Queue
 from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.queues.sqs import SqsQueue
 
-SHORT_LEASE_S = 1.0  # SQS counts whole seconds
 PATIENCE_S = 10.0
 JOB = {"run_id": "train_0_50", "seed": 0}
 
@@ -25,6 +24,12 @@ def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Que
         return partial(FolderQueue, tmp_path / "queue", max_attempts=3)
     aws = request.getfixturevalue("aws")
     return partial(SqsQueue, aws.queue(), table=aws.table(), max_attempts=3, backoff_s=(1.0, 1.0))
+
+
+@pytest.fixture
+def short_s(request: pytest.FixtureRequest) -> float:
+    """A short lease: SQS counts whole seconds."""
+    return 1.0 if "sqs" in request.node.callspec.id else 0.5
 
 
 @pytest.fixture
@@ -107,8 +112,8 @@ def test_a_job_in_flight_is_not_delivered_again(connect: Callable[..., Queue]) -
     held.ack()
 
 
-def test_a_job_whose_holder_is_silent_is_taken_over(connect: Callable[..., Queue]) -> None:
-    dead, living = connect(lease_s=SHORT_LEASE_S), connect(lease_s=SHORT_LEASE_S)
+def test_a_job_whose_holder_is_silent_is_taken_over(connect: Callable[..., Queue], short_s: float) -> None:
+    dead, living = connect(lease_s=short_s), connect(lease_s=short_s)
     dead.put(JOB)
     lost = received(dead)
 
@@ -129,9 +134,9 @@ def test_a_job_whose_holder_is_silent_is_taken_over(connect: Callable[..., Queue
     ],
 )
 def test_a_holder_that_lost_its_lease_changes_nothing(
-    connect: Callable[..., Queue], act: Callable[[Delivery], None]
+    connect: Callable[..., Queue], short_s: float, act: Callable[[Delivery], None]
 ) -> None:
-    slow, other = connect(lease_s=SHORT_LEASE_S), connect(lease_s=60)
+    slow, other = connect(lease_s=short_s), connect(lease_s=60)
     slow.put(JOB)
     lost = received(slow)
     taken = received(other)
@@ -157,26 +162,26 @@ def test_a_settled_delivery_cannot_be_settled_again(queue: Queue) -> None:
     assert queue.status().done == 1
 
 
-def test_an_extended_job_is_kept_longer_than_its_lease(connect: Callable[..., Queue]) -> None:
-    holder, other = connect(lease_s=SHORT_LEASE_S), connect(lease_s=SHORT_LEASE_S)
+def test_an_extended_job_is_kept_longer_than_its_lease(connect: Callable[..., Queue], short_s: float) -> None:
+    holder, other = connect(lease_s=short_s), connect(lease_s=short_s)
     holder.put(JOB)
     held = received(holder)
 
     for _ in range(8):
-        held.extend(SHORT_LEASE_S)
-        assert other.receive(SHORT_LEASE_S / 3) is None
+        held.extend(short_s)
+        assert other.receive(short_s / 3) is None
 
     held.ack()
 
 
-def test_an_extension_holds_for_the_seconds_asked_for(connect: Callable[..., Queue]) -> None:
-    holder, other = connect(lease_s=SHORT_LEASE_S), connect(lease_s=SHORT_LEASE_S)
+def test_an_extension_holds_for_the_seconds_asked_for(connect: Callable[..., Queue], short_s: float) -> None:
+    holder, other = connect(lease_s=short_s), connect(lease_s=short_s)
     holder.put(JOB)
     held = received(holder)
 
     held.extend(60)
 
-    assert other.receive(2.5 * SHORT_LEASE_S) is None
+    assert other.receive(2.5 * short_s) is None
     held.ack()
 
 
@@ -211,12 +216,12 @@ def test_a_job_that_can_never_work_is_dead_at_once(queue: Queue) -> None:
     assert [(letter.reason, letter.attempts) for letter in queue.status().dead] == [("no such split", 1)]
 
 
-def test_a_job_that_kills_its_workers_is_dead_in_the_end(connect: Callable[..., Queue]) -> None:
+def test_a_job_that_kills_its_workers_is_dead_in_the_end(connect: Callable[..., Queue], short_s: float) -> None:
     connect().put(JOB)
     for _ in range(3):
-        received(connect(lease_s=SHORT_LEASE_S))  # and the worker dies
+        received(connect(lease_s=short_s))  # and the worker dies
 
-    assert connect(lease_s=SHORT_LEASE_S).receive(3 * SHORT_LEASE_S) is None
+    assert connect(lease_s=short_s).receive(3 * short_s) is None
 
     (letter,) = connect().status().dead
     assert "lease" in letter.reason
