@@ -18,8 +18,9 @@ def booleans(context: Context) -> Iterator[Filler]:
         if profile.kind != "boolean":
             continue
         hits = [(weight, -i) for i in range(len(context.tokens)) if (weight := _speaks_of(context, profile, i)) > 0.0]
-        spoken = sum({context.tokens[-i].root: weight for weight, i in hits}.values())
-        if spoken < 0.5:
+        words = {context.tokens[-i].root: weight for weight, i in hits}
+        spoken = sum(words.values())
+        if spoken < 0.5 or 2 * len(words.keys() & profile.named) < len(profile.named) and len(words) < 2:
             yield from _answered(context, profile)
             continue
         weight, i = min(1.0, spoken), max(hits)[1]

@@ -46,6 +46,8 @@ class Context:
     requested: Mapping[tuple[str, str], float]  # slots that the system asked for, up to 1
     is_named: Callable[[str, Token], bool]  # whether a word is of a service's name
     has_names: Callable[[str], bool]  # whether the entity table lists the names of a service's things
+    shapes: Callable[[str, str], frozenset[str]]  # of the codes of a slot
+    is_users: bool = True  # False where the words are the system's
 
     def words(self, start: int, end: int) -> list[str]:
         return [token.text for token in self.tokens[max(0, start) : end]]
@@ -89,6 +91,8 @@ def requested_slots(utterance: str, profiles: Sequence[Profile], focus: Mapping[
                 continue
             clear = sum(weight for word, weight in profile.roots.items() if word in roots and word not in _VAGUE)
             clear += (1.0 if profile.key in keys else 0.0) + (0.5 if profile.name in chosen and "or" in words else 0.0)
+            if profile.kind == "count" and profile.key not in keys and not words & _COUNTING:
+                clear /= 2
             clear += _asks_kind(profile, words, question[0].casefold())
             clear = min(clear, 1.5) + 0.5 * focus.get(profile.service, 0.0)
             if clear >= 0.6:
@@ -97,6 +101,7 @@ def requested_slots(utterance: str, profiles: Sequence[Profile], focus: Mapping[
 
 
 _TOO_FAR = -1.8  # log weight of a service, from which no question is about it
+_COUNTING = frozenset({"how", "many", "number", "long", "length", "duration", "much", "size"})
 _VAGUE = frozenset({"book", "find", "time"})
 
 
@@ -108,7 +113,7 @@ def _asks_kind(profile: Profile, words: set[str], question: str) -> float:
     if profile.kind in ("date", "day") and words & {"when", "day", "date"}:
         return 0.8
     if profile.kind == "time" and ("what time" in question or "when" in words or "how early" in question):
-        return 0.4 + _sided(profile, words) / 2 if profile.role else 0.8
+        return (0.4 if profile.role == "start" else 0.2) + _sided(profile, words) / 2 if profile.role else 0.8
     if profile.kind == "name" and words & {"who", "whom"}:
         return 0.7
     if profile.counts == "people" and ("how many" in question or "number of" in question or "party" in words):

@@ -56,11 +56,19 @@ class Lexicon:
         for profile in listed if possible_values else ():
             for value in profile.slot.possible_values:
                 self._add_possible(profile, value)
+        self._shapes: dict[tuple[str, str], frozenset[str]] = {}
         if columns:
             self._add_columns(listed, entities)
+            codes = [p.name for p in profiles if p.kind == "code"]
+            self._shapes = {(service, slot): frozenset(shape(row[slot]) for row in entities.get(service, ()) if slot in row)
+                            for service, slot in codes}
         self._begins = {key[:end] for key in self._by_key for end in range(1, len(key) + 1)}
         self._long = [key for key in self._by_key if len(key) >= _MIN_FUZZY]
         self._fuzzy: dict[str, str | None] = {}
+
+    def shapes(self, service: str, slot: str) -> frozenset[str]:
+        """The forms of a column of codes, `shape` of each."""
+        return self._shapes.get((service, slot), frozenset())
 
     def find(self, tokens: Sequence[Token], *, fuzzy: bool = True) -> list[Found]:
         """The longest phrases with a meaning, left to right; they do not overlap."""
@@ -197,6 +205,11 @@ def _is_telling(words: Sequence[str], frequency: Counter[str], own: set[str]) ->
     word = words[0]
     return (len(word) >= 5 and frequency[stem(word)] < _GENERIC and stem(word) not in own and word not in FUNCTION_WORDS
             and number(word) is None and word not in MONTHS)
+
+
+def shape(code: str) -> str:
+    """What codes of one kind share: `TR7075` gives `aa0000`."""
+    return re.sub(r"\d", "0", re.sub(r"[^\W\d_]", "a", re.sub(r"[\s()+-]", "", code)))
 
 
 def is_phrase(value: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal
 from nc_latent_tod.proposals.words import FUNCTION_WORDS, WEEKDAYS, number, root, stem, words_of
 from nc_latent_tod.schema import Schema, Service, Slot
 
-Kind = Literal["boolean", "choice", "count", "day", "date", "time", "money", "place", "name", "text"]
+Kind = Literal["boolean", "choice", "count", "day", "date", "time", "money", "place", "name", "code", "text"]
 
 TRUE, FALSE = frozenset({"yes", "true"}), frozenset({"no", "false"})
 
@@ -23,6 +23,8 @@ _MONEY = frozenset({"price", "fare", "cost", "fee", "amount", "balance", "rent",
 _PLACE = frozenset({"place", "city", "town", "location", "area", "address", "station", "airport", "origin", "destination",
                     "where", "departure", "region", "neighborhood", "venue"})
 _NAME = frozenset({"name", "title"})
+_CODE = frozenset({"id", "code", "ref", "reference", "postcode", "phone", "telephone"})
+_KINDS = ((_CODE, "code"), (_NAME, "name"), (_TIME, "time"), (_DATE, "date"), (_MONEY, "money"), (_PLACE, "place"))
 _HEAD_END = re.compile(r"\b(?:of|for|to|where|who|which|that|at|in|on|when|is|or)\b|,", re.IGNORECASE)
 _COUNT = re.compile(r"\b(?:number of|how many|how long|length of|size of|duration)\b", re.IGNORECASE)
 _START = ("from", "origin", "depart", "departur", "leav", "start", "pickup", "pick", "outbound")
@@ -42,9 +44,11 @@ class Profile:
     kind: Kind
     role: Literal["start", "end", ""]  # of a journey, a stay or a span of time
     roots: Mapping[str, float]  # words that speak of the slot, by weight up to 1
+    named: frozenset[str]  # those of its name
     key: str  # the slot's name without spaces
     counts: Literal["people", "duration", ""]
-    is_required: bool  # by an intent
+    is_wanted: bool  # taken by an intent
+    is_required: bool
 
     @property
     def name(self) -> tuple[str, str]:
@@ -62,23 +66,24 @@ class Profile:
         return next(value for value in self.slot.possible_values if value.casefold() in FALSE)
 
 
-def profiles_of(schema: Schema) -> list[Profile]:
-    """The slots that users may set, in schema order: those of an intent."""
-    return [profile for service in schema.services for profile in _of_service(service)]
+def profiles_of(schema: Schema, *, every_slot: bool = False) -> list[Profile]:
+    """The slots that users may set, in schema order: those of an intent; or every slot."""
+    return [profile for service in schema.services for profile in _of_service(service, every_slot)]
 
 
-def _of_service(service: Service) -> list[Profile]:
+def _of_service(service: Service, every_slot: bool) -> list[Profile]:
     wanted = {name for intent in service.intents for name in intent.slots}
     required = {name for intent in service.intents for name in intent.required}
-    slots = [slot for slot in service.slots if slot.name in wanted]
+    slots = [slot for slot in service.slots if every_slot or slot.name in wanted]
     own = {root(word) for word in words_of(service.name)}
     named = {slot.name: _besides(own, {root(w) for w in words_of(slot.name) if w not in _EMPTY}) for slot in slots}
     told = {slot.name: _content(slot.description) - own for slot in slots}
     frequency = Counter(word for slot in slots for word in named[slot.name] | told[slot.name])
     return [Profile(service.name, slot, kind_of(slot), _role(slot),
                     {word: (0.4 if word in own else 1.0 if word in named[slot.name] else 0.7) / frequency[word]
-                     for word in sorted(named[slot.name] | told[slot.name])},
-                    "".join(stem(word) for word in words_of(slot.name)), _counts(slot), slot.name in required)
+                     for word in sorted(named[slot.name] | told[slot.name])}, frozenset(named[slot.name]),
+                    "".join(stem(word) for word in words_of(slot.name)), _counts(slot), slot.name in wanted,
+                    slot.name in required)
             for slot in slots]
 
 
@@ -107,11 +112,13 @@ def kind_of(slot: Slot) -> Kind:
 
 
 def _open_kind(slot: Slot) -> Kind:
+    if set(map(stem, words_of(slot.name))) & _CODE:
+        return "code"
     if _COUNT.search(slot.description):
         return "count"
     name, description = ([stem(w) for w in words_of(text)] for text in (slot.name, _HEAD_END.split(slot.description)[0]))
     for words in (name[-1:], name, description):
-        for kinds, kind in ((_NAME, "name"), (_TIME, "time"), (_DATE, "date"), (_MONEY, "money"), (_PLACE, "place")):
+        for kinds, kind in _KINDS:
             if kinds & set(words):
                 return kind  # type: ignore[return-value]
     return "text"

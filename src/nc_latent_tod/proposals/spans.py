@@ -51,8 +51,13 @@ def _filler(context: Context, profile: Profile, start: int, end: int, base: floa
     score = base + fit(context, profile, start, end)
     if profile.kind == "place":
         score += 0.6 if before and before[0] in _BEFORE_PLACE else -0.6
+        if "addr" in profile.roots:
+            score += 1.0 if context.tokens[start].text[0].isdigit() else -1.0
+        elif context.tokens[start].text[0].isdigit():
+            score -= 0.3
     else:
-        score += 0.8 if before and before[0] in _INTRODUCING else -0.6
+        begins = start == 0 or context.tokens[start - 1].clause != context.tokens[start].clause
+        score += 0.8 if before and before[0] in _INTRODUCING else 0.0 if begins else -0.6
         score -= 1.2 if before and before[0] in ("in", "from", "to") and profile.name not in context.requested else 0.0
         score -= 0.0 if profile.kind == "name" else 0.6
         score -= 1.5 if context.tokens[start].text[0].isdigit() else 0.0  # an address
@@ -71,7 +76,8 @@ def _plain(context: Context, profile: Profile, start: int, end: int) -> Iterator
         yield _filler(context, profile, noun - 1, noun, 1.6)
         if noun - start >= 2:
             yield _filler(context, profile, noun - 2, noun, 1.0)
-    elif asked and len(context.tokens) <= 7 and not any(t.root in profile.roots for t in context.tokens[start:end]):
+    elif context.is_users and asked and len(context.tokens) <= 7 and not any(
+            token.root in profile.roots for token in context.tokens[start:end]):
         yield _filler(context, profile, start, end, 0.6)
 
 

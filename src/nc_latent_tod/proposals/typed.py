@@ -36,7 +36,8 @@ _DATE = re.compile(
 _SPELT = "|".join((*NUMBER_WORDS, "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand"))
 _AMOUNT = rf"(?:\d[\d,]*(?:\.\d+)?|(?:{_SPELT}|an?)(?:(?: and)?[ -](?:{_SPELT}))*)"
 _MONEY = re.compile(rf"[$£€]\s?\d[\d,]*(?:\.\d+)?|\b{_AMOUNT} ?(?:dollars?|bucks|pounds?|euros?|usd|gbp|eur)\b", re.IGNORECASE)
-_CODE = re.compile(r"\b(?=\w*\d)(?=\w*[A-Za-z])(?!\d+(?:st|nd|rd|th|am|pm)\b)[A-Za-z0-9]{5,12}\b", re.IGNORECASE)
+_CODE = re.compile(r"\b(?=\w*\d)(?=\w*[A-Za-z])(?!\d+(?:st|nd|rd|th|am|pm)\b)[A-Za-z0-9]{5,12}\b"
+                   r"|(?<!\d)\+?\(?\d{3}\)?[- ]\d{3}[- ]\d{4}\b|\b\d{7,12}\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from nc_latent_tod.proposals.context import Context, Filler
+from nc_latent_tod.proposals.lexicon import shape
 from nc_latent_tod.proposals.profiles import Profile, is_duration, is_people
 from nc_latent_tod.proposals.typed import Typed, clock
 from nc_latent_tod.proposals.words import FUNCTION_WORDS, NEGATIONS, WEEKDAYS, number, root
@@ -22,6 +23,7 @@ _BACK = frozenset({"return", "returning", "back", "until", "till", "through", "d
 _BEFORE = frozenset({"by", "before", "arrive", "arrives", "arriving", "arrival", "until", "there", "back", "reach", "latest"})
 
 
+_DIALLED = frozenset({"phon", "telephon"})
 SIDE_WORDS = _START_WORDS | _END_WORDS | _AFTER | _BEFORE | _BACK
 """Words that tell the start of a journey or a time from its end."""
 
@@ -66,12 +68,14 @@ def _value(typed: Typed, profile: Profile, style: str) -> str | None:
         return typed.text
     if typed.kind == "time" and profile.kind == "time":
         return clock(typed.text) if style == "clock" else typed.text
-    if typed.kind == "money" and profile.kind == "money":
+    if typed.kind == profile.kind and typed.kind in ("money", "code"):
         return typed.text
     return None
 
 
 def _typed_score(context: Context, typed: Typed, profile: Profile) -> float:
+    if typed.kind == "code":
+        return _code_score(context, typed, profile)
     if typed.kind == "date" and _THAT_WAS_ALL.search(context.turn.user_utterance):
         return -1.0
     if typed.kind != "count":
@@ -97,13 +101,22 @@ def _typed_score(context: Context, typed: Typed, profile: Profile) -> float:
     return 1.0 if profile.name in context.requested else -1.0
 
 
+def _code_score(context: Context, typed: Typed, profile: Profile) -> float:
+    """Whether a code has the form of a slot's: as in the entity table, else digits alone for what is dialled."""
+    known = context.shapes(*profile.name)
+    if known:
+        return 2.5 if shape(typed.text) in known else -1.5
+    is_dialled = bool(profile.roots.keys() & _DIALLED)
+    return 1.5 if is_dialled == (not shape(typed.text).strip("0")) else -1.0
+
+
 def fit(context: Context, profile: Profile, start: int, end: int) -> float:
     """How well a slot fits a place in the utterance: service, words around, side of a journey, what was asked for."""
     score = context.focus.get(profile.service, -4.0) + context.cue(profile, start, end)
     score += 1.8 * context.requested.get(profile.name, 0.0)
     score += side(context, profile, start, end)
     clause = context.tokens[start].clause
-    if any(t.text in NEGATIONS and t.clause == clause for t in context.tokens[max(0, start - 2) : start]):
+    if context.is_users and any(t.text in NEGATIONS and t.clause == clause for t in context.tokens[max(0, start - 2) : start]):
         score -= 2.5
     return score
 

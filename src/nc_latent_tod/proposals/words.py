@@ -15,14 +15,15 @@ MONTHS = ("january", "february", "march", "april", "may", "june", "july", "augus
 NEGATIONS = frozenset({"no", "not", "don't", "doesn't", "without", "dont", "isn't", "needn't", "didn't", "never", "nor",
                        "won't", "non"})
 FUNCTION_WORDS = frozenset("""
-    a an the and or but if so as of in on at to from by for with about into over after before until till than then that this
-    these those there here it its it's is are was were be been being am i i'm i'd i'll i've me my mine we we're we'd us our you
-    your you're he she they them their do does did doing done can could will would shall should may might must have has had
-    having not no yes yeah please thanks thank ok okay sure also just any some what which who whom whose when where why how
-    all both each more most other another such only same too very well let let's get got go going want wants wanted need needs
-    needed like looking look find help book booking reserve make give tell know see think try use prefer really actually
-    something anything somewhere anywhere one ones out up off back that's what's there's won't don't doesn't can't great good
-    perfect nice right kind sort type lot bit little thing things way hi hello hey bye goodbye um oh yep yup nope maybe
+    a an the and or but if so as of in on at to from by for with about into over after before until till than then
+    that this these those there here it its it's is are was were be been being am i i'm i'd i'll i've me my mine we
+    we're we'd us our you your you're he she they them their do does did doing done can could will would shall should
+    may might must have has had having not no yes yeah please thanks thank ok okay sure also just any some what which
+    who whom whose when where why how all both each more most other another such only same too very well let let's get
+    got go going want wants wanted need needs needed like looking look find help book booking reserve make give tell
+    know see think try use prefer really actually something anything somewhere anywhere one ones out up off back
+    that's what's there's won't don't doesn't can't great good perfect nice right kind sort type lot bit little thing
+    things way hi hello hey bye goodbye um oh yep yup nope maybe around near since
     """.split())  # noqa: SIM905
 """Words that are never a value of their own and say little about what is wanted."""
 
