@@ -209,6 +209,22 @@ def test_a_second_message_takes_the_job_from_a_holder_that_is_silent(queue: SqsQ
         lost.extend(60)
 
 
+def test_of_two_workers_that_take_over_at_once_one_gets_the_job(connect, sqs: StrictSqs, monkeypatch) -> None:
+    queue, slow = connect(), connect()
+    queue.put(JOB)
+    name = received(queue).fence.key[1]
+    seen_by_slow = queue._ledger.get(name)
+    sqs.now += 61
+    holder = received(queue)
+    sqs.messages["jobs.fifo"][0]["visible_at"] = 0.0  # the clock of SQS jumped, say
+
+    monkeypatch.setattr(slow._ledger, "get", lambda name: seen_by_slow)
+
+    assert slow.receive(0) is None
+    monkeypatch.undo()
+    assert queue._ledger.get(name).token == holder.fence.token
+
+
 def test_what_sqs_itself_gives_up_is_found_and_can_be_put_back(table: str) -> None:
     sqs = StrictSqs(max_receives=2)
     queue = SqsQueue("jobs.fifo", table=table, client=sqs)
@@ -277,6 +293,20 @@ def test_a_dead_letter_that_is_sent_back_in_the_console_is_run(queue: SqsQueue, 
     assert delivery.attempt == 1
     delivery.nack("no such split", dead=True)
     assert (len(queue.letters()), waiting(sqs)) == (1, (0, 1))
+
+
+def test_what_sqs_gave_up_and_is_sent_back_in_the_console_is_run(table: str) -> None:
+    sqs = StrictSqs(max_receives=1)
+    queue = SqsQueue("jobs.fifo", table=table, client=sqs)
+    queue.put(JOB)
+    received(queue)
+    sqs.now += 61
+    assert queue.receive(0) is None
+    assert len(queue.letters()) == 1
+
+    sqs.start_message_move_task()
+
+    assert (received(queue).job, queue.status().dead) == (JOB, ())
 
 
 def test_more_dead_letters_than_a_batch_holds_are_all_looked_at_and_let_go(queue: SqsQueue, sqs: StrictSqs) -> None:

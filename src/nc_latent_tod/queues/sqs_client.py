@@ -91,7 +91,8 @@ class SqsClient:
             except ClientError as error:
                 if aws.error_code(error) not in _EXPIRED:
                     raise
-                raise LeaseLostError(f"{message.group_id}: the queue does not let the message be {doing}: {error}") from error
+                raise LeaseLostError(f"{message.group_id}: cannot {doing} the message: its receipt handle has expired or is "
+                                     f"not the newest: {error}") from error
 
     def letters(self, *, visibility_s: float) -> Generator[Message]:
         """All messages of the dead-letter queue, each held until the iteration ends; those not deleted are let go then."""
