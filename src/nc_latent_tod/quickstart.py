@@ -24,6 +24,7 @@ from nc_latent_tod.queues.local import FolderQueue
 
 CORPUS, GOLD = "packaged:simulated", "packaged:simulated_gold"
 GROUP = "quickstart"
+_WRITTEN = ("manifest", "queue", "outputs", "datasets", "jobs")  # below the folder; the jobs mark it as ours, and go last
 PARTITIONS = ("train_0_10", "train_10_20", "train_20_30", "train_30_40")
 
 
@@ -48,24 +49,23 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
     first = jobs[PARTITIONS[0]]
     manifest = open_manifest(first.manifest.model_copy(update={"manifest_must_exist": False}))
     finished = {entry.run_id for entry in manifest.entries(GROUP)}
+    if foreign := finished.difference(job.run for job in jobs.values()):
+        raise ConfigError(f"{folder} holds runs of other jobs than this version's ({min(foreign)}). Start over with --fresh, "
+                          "or give another folder with --out.")
     reused = tuple(job.run for job in jobs.values() if job.run in finished)
     if reused:
         say(f"{len(reused)} of {len(jobs)} runs are finished already and are reused (--fresh starts over).")
     if first.run not in finished:
         say(f"job_0 labels {PARTITIONS[0]}: no examples at first, then its own labels as examples")
     run_job(first, Builder().backends(first), control)
-    queue_path = folder / "queue"
-    queue = FolderQueue(queue_path)
     waiting = [job for job in jobs.values() if job is not first and job.run not in finished]
-    for job in waiting:
-        queue.put(job.model_dump(mode="json", exclude_defaults=True))
-    if waiting:
-        say(f"{len(waiting)} jobs in the folder queue, two workers")
-        if code := start_workers(queue_path):
-            raise RetryableError(f"A worker ended with code {code}; see: nc-latent-tod status --queue {queue_path}. "
-                                 "The same command goes on where it stopped.")
-    published = publish(manifest, GROUP, to=folder / "datasets", schema=schema_of(first), license="mit")
+    _run_queued(waiting, folder / "queue", start_workers, say)
     entries = manifest.entries(GROUP)
+    if unfinished := sorted({job.run for job in jobs.values()}.difference(entry.run_id for entry in entries)):
+        raise RetryableError(f"{len(unfinished)} runs are not finished ({', '.join(unfinished)}): the workers were stopped, or "
+                             f"failed; see: nc-latent-tod status --queue {folder / 'queue'}. "
+                             "The same command goes on where it stopped.")
+    published = publish(manifest, GROUP, to=folder / "datasets", schema=schema_of(first), license="mit")
     examples = [example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)]
     scores = score(pair(examples, load_gold(GOLD)))
     summary = _summary(entries, scores, str(published.path))
@@ -73,15 +73,29 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
     return Quickstart(folder, summary, scores, reused)
 
 
+def _run_queued(waiting: Sequence[Job], path: Path, start_workers: Callable[[Path], int], say: Callable[[str], None]) -> None:
+    if not waiting:
+        return
+    queue = FolderQueue(path)
+    for job in waiting:
+        queue.put(job.model_dump(mode="json", exclude_defaults=True))
+    if dead := [letter.name for letter in queue.status().dead]:
+        queue.redrive(dead)  # of an earlier attempt: its cause may be gone
+    say(f"{len(waiting)} jobs in the folder queue, two workers")
+    if code := start_workers(path):
+        raise RetryableError(f"A worker ended with code {code}; see: nc-latent-tod status --queue {path}. "
+                             "The same command goes on where it stopped.")
+
+
 def write_jobs(folder: Path, *, fresh: bool = False) -> dict[str, Job]:
     """Write the four job files below `folder`/jobs and return the jobs by split.
 
     Raises `ConfigError` where `folder` holds something else.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / "jobs").is_dir():
+    if folder.exists() and any(folder.iterdir()) and not (folder / "jobs" / "job_0.json").is_file():
         raise ConfigError(f"{folder} holds files that no quickstart has written. Give another folder with --out.")
-    if fresh and folder.exists():
-        shutil.rmtree(folder)
+    for name in _WRITTEN if fresh else ():  # never the folder itself: it may hold what is not ours
+        shutil.rmtree(folder / name, ignore_errors=True)
     template = packaged_job()
     jobs = {}
     for i, split in enumerate(PARTITIONS):
