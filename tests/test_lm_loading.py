@@ -179,3 +179,9 @@ def test_gated_and_unknown_repositories_are_told_with_what_to_do(hub: str, tmp_p
 def test_a_hub_id_without_a_network_is_told_with_what_to_do(tmp_path: Path) -> None:
     [told] = errors_of_loading(["bigcode/starcoder"], tmp_path, HF_HUB_OFFLINE="1")
     assert "'bigcode/starcoder' is not in the local cache, and the Hub cannot be reached" in told
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU that the test says is missing")
+def test_a_gpu_that_is_not_there_is_named_before_anything_is_loaded() -> None:
+    with pytest.raises(ModelError, match="device_map 'cuda:0': torch .* finds no CUDA GPU here. Leave device_map out"):
+        load("absent", device_map="cuda:0")

@@ -1,11 +1,15 @@
 """What a user gets wrong on the command line: each mistake is one readable error, with the exit code that is documented."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 import pytest
 from test_cli import call, command_line, folder, write_job, write_logs  # noqa: F401  `folder` is a fixture
+
+from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.manifests.local import LocalManifest
 
 LABELS = "outputs/mine/labels"
 
@@ -85,3 +89,24 @@ def test_output_that_is_not_utf_8_shows_what_it_can(folder):  # noqa: F811
 
     assert "a caf? ?" in shown, errors
     assert json.loads(data)["example"]["turn"]["user_utterance"] == "a café 😀"
+
+
+@pytest.mark.parametrize(("task", "nearest"), [
+    ({"model": {"model_name_or_path": "packaged:tiny", "model_type": "huggingface"}}, "packaged:tiny-starcoder"),
+    ({"model": {"model_type": "scripted"},
+      "retriever": {"type": "sentence_transformer", "model_name_or_path": "packaged:mini"}}, "packaged:minilm"),
+])
+def test_a_packaged_name_that_is_none_is_not_looked_for_on_the_hub(folder, task, nearest):  # noqa: F811
+    write_logs(folder / "logs.jsonl", 4)
+
+    assert f"Did you mean {nearest!r}?" in error_of("label", write_job(folder / "job.json", dst=task))
+
+
+def test_a_turn_without_recorded_tasks_is_explained_by_its_label(folder):  # noqa: F811
+    call("simulate", "--out", "sim", "--dialogues", 1)
+    digest = hashlib.sha256(Path("sim/gold.jsonl.gz").read_bytes()).hexdigest()
+    LocalManifest("manifest").add(ManifestEntry("mine", "gold", 1, "", "train", "sim/gold.jsonl.gz", digest))
+
+    result = call("explain", "mine", "sim-0-000000", 0, "--schema", "packaged:schema")
+
+    assert result.exit_code == 0 and "user said" in result.stdout, result.exception

@@ -14,7 +14,7 @@ from nc_latent_tod.aws import Fence
 from nc_latent_tod.connect import open_manifest
 from nc_latent_tod.corpus import load_dialogues
 from nc_latent_tod.corpus.examples import read_examples
-from nc_latent_tod.corpus.schemas import load_schema
+from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.inference import Inference
@@ -138,6 +138,8 @@ def model_path(section: ModelSection) -> str:
     """The folder or Hub id of a model; a packaged name becomes its folder."""
     if section.model_name_or_path == PACKAGED_MODEL:
         return str(resources.files("nc_latent_tod") / "data" / "tiny-starcoder")
+    if section.model_name_or_path.startswith(PACKAGED):
+        raise ConfigError(f"There is no packaged model {section.model_name_or_path!r}. Did you mean {PACKAGED_MODEL!r}?")
     return section.model_name_or_path
 
 

@@ -53,7 +53,8 @@ def explain(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Examp
                 if entry.seed_group_id:  # its examples are of that group or its own, never of its neighbours
                     by_run = {**{e.run_id: e for e in manifest.entries(entry.seed_group_id)}, entry.run_id: entry}
                 pool = _Pool(by_run, labels)
-                return Explanation(example, entry, [_task(task, example, pool) for task in tasks])
+                return Explanation(example, entry, [
+                    _task(task, example, pool) for task in tasks if task.name in example.label.tasks])
             dialogues.setdefault(example.turn.dialogue_id, []).append(example.turn.turn_id)
     if dialogue_id in dialogues:
         raise ConfigError(f"Dialogue {dialogue_id!r} has the turns {min(dialogues[dialogue_id])} to "

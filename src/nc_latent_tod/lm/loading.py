@@ -71,6 +71,9 @@ def _model_options(dtype: str, device_map: Any, attn_implementation: str | None,
         raise ConfigError(f"dtype {dtype!r} is not known.{nearest(dtype, _DTYPES)} Valid: {', '.join(_DTYPES)}.")
     if load_in_8bit and load_in_4bit:
         raise ConfigError("load_in_8bit and load_in_4bit are both set. Set one of them.")
+    if str(device_map).startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(f"device_map {device_map!r}: torch {torch.__version__} finds no CUDA GPU here. Leave device_map out "
+                         "to use what there is, or say 'cpu'.")
     options: dict[str, Any] = {"dtype": _DTYPES[dtype], "device_map": device_map}
     if device_map is None and torch.cuda.is_available():
         options["device_map"] = {"": 0}

@@ -25,6 +25,8 @@ class SentenceEncoder:
     """
 
     def __init__(self, model_name_or_path: str = PACKAGED_ENCODER, *, device: str | None = None, batch_size: int = 1) -> None:
+        if model_name_or_path.startswith("packaged:") and model_name_or_path != PACKAGED_ENCODER:
+            raise ModelError(f"There is no packaged encoder {model_name_or_path!r}. Did you mean {PACKAGED_ENCODER!r}?")
         from sentence_transformers import SentenceTransformer
 
         source = packaged_minilm() if model_name_or_path == PACKAGED_ENCODER else model_name_or_path
