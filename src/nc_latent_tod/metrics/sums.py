@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from rapidfuzz import fuzz, utils
 
-from nc_latent_tod.labels import Act, Gold, Label
+from nc_latent_tod.labels import Act, Gold, Label, StateChange
 from nc_latent_tod.schema import Schema
 
 MAX_TURN_POSITION = 20  # later turns are counted together under this position
@@ -39,7 +39,7 @@ def add_turn(sums: Sums, turn_id: int, label: Label, gold: Gold, categorical: fr
     sums[f"turn:{position}", "joint_goal_accuracy"][1] += 1
     sums["", "fuzzy_joint_goal_accuracy"][0] += _similarity(predicted, expected, gold, categorical)
     sums["", "fuzzy_joint_goal_accuracy"][1] += 1
-    sums["", "turn_accuracy"][0] += _same_change(label, gold)
+    sums["", "turn_accuracy"][0] += same_change(label.change, gold)
     sums["", "turn_accuracy"][1] += 1
     sums["", "failed_turns"][0] += bool(label.failures)
     sums["", "failed_turns"][1] += 1
@@ -105,9 +105,10 @@ def _accepted(gold: Gold, key: tuple[str, str], expected: Mapping[tuple[str, str
     return {expected[key], *map(normalised, gold.alternatives.get(service, {}).get(slot, ()))}
 
 
-def _same_change(label: Label, gold: Gold) -> bool:
-    mine, theirs = ({(service, slot): value for service, slots in change.items() for slot, value in slots.items()}
-                    for change in (label.change, gold.label.change))
+def same_change(change: StateChange, gold: Gold) -> bool:
+    """Whether a change is the annotated one: the same slots, each with an accepted value."""
+    mine, theirs = ({(service, slot): value for service, slots in part.items() for slot, value in slots.items()}
+                    for part in (change, gold.label.change))
     expected = _flat(gold.label.state)
     return mine.keys() == theirs.keys() and all(
         (value is None) == (theirs[key] is None)

@@ -63,7 +63,8 @@ class Reader:
         return [filler for reader in chosen for filler in reader(context)]
 
     def context(self, turn: Turn, prior: BeliefState, earlier: Sequence[Turn] = ()) -> Context:
-        """Read a turn; `earlier` turns, oldest first, tell what it is about."""
+        """Read a turn; `earlier` turns, oldest first, tell what it is about. The order of the state's slots does not matter."""
+        prior = {service: dict(sorted(slots.items())) for service, slots in sorted(prior.items())}
         user, system = self.read(turn.user_utterance), self.read(turn.last_system_utterance)
         before = self._focus([(1.0, system)], prior, earlier)
         focus = self._focus([(1.0, user), (_OF_SYSTEM, system)], prior, earlier)
