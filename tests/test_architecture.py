@@ -11,12 +11,13 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nc_latent_tod"
 
 LAYERS = {
-    0: {"__init__", "errors", "dialogue", "schema", "schema_spec", "labels", "job", "job_sections", "job_places", "durable",
+    0: {"__init__", "errors", "dialogue", "schema", "schema_spec", "labels", "job", "job_section",
+        "job_sections", "job_generation", "job_places", "durable",
         "aws", "s3"},
     1: {"corpus", "queues", "manifests", "retrieval", "lm", "simulate"},
     2: {"proposals", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity",
         "metrics"},
-    3: {"labeller", "inference", "evaluation"},
+    3: {"labeller", "inference", "asking", "proposing", "evaluation"},
     4: {"pipeline", "plan", "explain", "worker", "heartbeat", "worker_group", "publish", "packing", "train", "tiny",
         "tiny_model", "orphans",
         "migrate"},

@@ -13,6 +13,7 @@ from nc_latent_tod import __version__
 from nc_latent_tod.aws import Fence
 from nc_latent_tod.connect import open_manifest
 from nc_latent_tod.corpus import load_dialogues
+from nc_latent_tod.corpus.entities import load_entities
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.dialogue import Dialogue
@@ -25,6 +26,8 @@ from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import LanguageModel, Sampling
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.pipeline import Backends
+from nc_latent_tod.proposals import Proposer
+from nc_latent_tod.proposing import Proposing, proposals_of
 from nc_latent_tod.retrieval import Retriever
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.tasks import Task
@@ -41,6 +44,7 @@ class Builder:
 
     def __init__(self) -> None:
         self._models: dict[str, LanguageModel] = {}
+        self._proposers: dict[tuple[str | None, Schema], Proposer] = {}
         self._labels = lru_cache(maxsize=2_000)(read_examples)
 
     def backends(self, job: Job, *, fence: Fence | None = None) -> Backends:
@@ -59,13 +63,17 @@ class Builder:
         return self._labels(entry.labels_url, entry.sha256)
 
     def _labeller(self, job: Job, schema: Schema) -> Labeller:
-        dst = self._inference(job.dst, state_tracking(job, schema))
-        act_tag = self._inference(job.act_tag, act_tagging(job, schema))
+        dst = self._inference(job, job.dst, state_tracking(job, schema), schema)
+        act_tag = self._inference(job, job.act_tag, act_tagging(job, schema), schema)
         models = dict.fromkeys((dst.lm.fingerprint, act_tag.lm.fingerprint))
         return Labeller(dst=dst, act_tag=act_tag, run_id=job.run, seed=job.seed, batch_size=job.dst.model.batch_size,
                         provenance={"job": job.fingerprint, "model": "+".join(models), "code": __version__})
 
-    def _inference(self, section: TaskSection, task: Task) -> Inference:
+    def _inference(self, job: Job, section: TaskSection, task: Task, schema: Schema) -> Inference | Proposing:
+        n = section.proposals
+        propose = proposals_of(self._proposer(job.data.entities_path, schema), task, n) if n else None
+        if section.model.model_type == "none" and propose:
+            return Proposing(task, propose)
         generation, sampling = section.generation_cfg, section.generation_cfg.sampling_args
         greedy = generation.generation_mode == "greedy"
         return Inference(
@@ -75,7 +83,16 @@ class Builder:
                               max_new_tokens=sampling.max_new_tokens, stop=section.model.stop_sequences),
             k_examples=section.retriever.k_examples if section.retriever.is_enabled else 0,
             example_warmup=section.retriever.example_warmup, minimum_distinct=section.retriever.minimum_distinct,
-            add_predictions=section.add_predictions_to_index)
+            add_predictions=section.add_predictions_to_index, propose=propose)
+
+    def _proposer(self, entities_path: str | None, schema: Schema) -> Proposer:
+        key = (entities_path, schema)
+        if key not in self._proposers:
+            from nc_latent_tod.retrieval.plain_encoder import PlainEncoder
+
+            entities = load_entities(entities_path, schema) if entities_path else None
+            self._proposers[key] = Proposer(schema, entities, encode=PlainEncoder().encode)
+        return self._proposers[key]
 
     def model(self, section: ModelSection) -> LanguageModel:
         """The language model of a section; equal sections share one."""
@@ -124,6 +141,8 @@ def act_tagging(job: Job, schema: Schema) -> ActTagging:
 
 def token_counter_of(section: ModelSection) -> tuple[Callable[[Sequence[str]], Sequence[int]], int]:
     """A counter of tokens and the context length in tokens, without loading the model. Raises `ModelError`."""
+    if section.model_type == "none":
+        return lambda texts: [0] * len(texts), 0
     if section.model_type == "scripted":
         from nc_latent_tod.lm.scripted import ScriptedLM
 

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
 
+from nc_latent_tod.asking import NO_CANDIDATE_PARSED, Inferred, failed, turn_by_turn
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.diversity import select_diverse
 from nc_latent_tod.errors import TurnError
 from nc_latent_tod.labels import BeliefState, Candidate, Example, TaskLabel
 from nc_latent_tod.lm import Completion, LanguageModel, Sampling
 from nc_latent_tod.noisy_channel import Ranking, merge, rank, uses_channel
-from nc_latent_tod.prompts import Prompt
+from nc_latent_tod.prompts import Prompt, answer
+from nc_latent_tod.proposing import Propose
 from nc_latent_tod.retrieval import Retriever
 from nc_latent_tod.tasks import Task, fit_prompt
 
 _MARGIN = 16  # tokens kept free: texts tokenised together may take a few more than apart
-
-NO_CANDIDATE_PARSED = "no_candidate_parsed"
-
-Q = TypeVar("Q")
-A = TypeVar("A")
-
-
-class Inferred(NamedTuple):
-    """A task's reading of a turn: a state change or acts; None where it failed or there was nothing to read."""
-
-    value: Any
-    outcome: TaskLabel
+TOO_LONG = "proposal_too_long"
 
 
 @dataclass(frozen=True)
@@ -41,6 +31,7 @@ class Question:
     examples: tuple[Example, ...]  # nearest first
     similarities: tuple[float, ...]
     prompt: Prompt
+    earlier: tuple[Turn, ...] = ()  # oldest first
 
     @property
     def retrieved(self) -> tuple[tuple[str, float], ...]:
@@ -63,6 +54,7 @@ class Inference:
     example_warmup: int = 0  # examples that the pool must hold before any is used
     minimum_distinct: int = 0
     add_predictions: bool = True
+    propose: Propose | None = None  # readings that are weighed with the samples
 
     def learn(self, examples: Sequence[Example]) -> None:
         """Add labelled turns to the pool, all but those on which this task failed or had nothing to read."""
@@ -72,8 +64,12 @@ class Inference:
         outcome = example.label.tasks.get(self.task.name)
         return outcome is None or outcome.chosen is not None  # gold examples carry no outcome
 
-    def infer(self, turns: Sequence[Turn], priors: Sequence[BeliefState], seeds: Sequence[int]) -> list[Inferred]:
-        """Label each turn given the state before it. A turn that cannot be labelled has an outcome that says why."""
+    def infer(self, turns: Sequence[Turn], priors: Sequence[BeliefState], seeds: Sequence[int],
+              earlier: Sequence[Sequence[Turn]] = ()) -> list[Inferred]:
+        """Label each turn given the state before it. A turn that cannot be labelled has an outcome that says why.
+
+        `earlier`: the turns before each, oldest first; only proposals look at them.
+        """
         results: dict[int, Inferred] = {}
         questions: dict[int, Question] = {}
         found = self._retrieve(turns, priors)
@@ -82,9 +78,9 @@ class Inference:
                 if not self.task.observed(turn):
                     results[i] = Inferred(None, TaskLabel(candidates=(), chosen=None))
                     continue
-                questions[i] = self._question(turn, prior, seed, found[i])
+                questions[i] = self._question(turn, prior, seed, found[i], earlier[i] if earlier else ())
             except TurnError as error:
-                results[i] = _failed(error.reason)
+                results[i] = failed(error.reason)
         answers = self._answer(list(questions.values()))
         results.update(zip(questions, answers, strict=True))
         return [results[i] for i in range(len(turns))]
@@ -96,20 +92,22 @@ class Inference:
         return [select_diverse(found, self.k_examples, self.minimum_distinct, lambda pair: self.task.slots(pair[0]))
                 for found in self.retriever.search(texts, 4 * self.k_examples)]
 
-    def _question(self, turn: Turn, prior: BeliefState, seed: int, found: Sequence[tuple[Example, float]]) -> Question:
+    def _question(self, turn: Turn, prior: BeliefState, seed: int, found: Sequence[tuple[Example, float]],
+                  earlier: Sequence[Turn]) -> Question:
         examples, similarities = tuple(e for e, _ in found), tuple(s for _, s in found)
         budget = self.lm.max_length - self.sampling.max_new_tokens - _MARGIN
         prompt = fit_prompt(self.task, "direct", turn, prior, examples, budget=budget, count_tokens=self.lm.count_tokens)
-        return Question(turn, prior, seed, examples, similarities, prompt)
+        return Question(turn, prior, seed, examples, similarities, prompt, tuple(earlier))
 
     def _answer(self, questions: Sequence[Question]) -> list[Inferred]:
-        completions = _turn_by_turn(self._sample, questions)
+        completions = turn_by_turn(self._sample, questions)
         failures = {i: drawn.reason for i, drawn in enumerate(completions) if isinstance(drawn, TurnError)}
         candidates = [[] if isinstance(drawn, TurnError) else self._candidates(q, drawn)
                       for q, drawn in zip(questions, completions, strict=True)]
+        self._score_proposals(questions, candidates)
         if uses_channel(self.ranking):
             self._score_channel(questions, candidates, failures)
-        return [_failed(failures[i], q.retrieved, candidates[i]) if i in failures else self._choose(q, candidates[i])
+        return [failed(failures[i], q.retrieved, candidates[i]) if i in failures else self._choose(q, candidates[i])
                 for i, q in enumerate(questions)]
 
     def _sample(self, questions: Sequence[Question]) -> Sequence[list[Completion]]:
@@ -120,12 +118,27 @@ class Inference:
         source = "greedy" if self.ranking == "greedy" else "sample"
         likeliest = sorted(completions, key=lambda c: -c.logprob)[: self.keep]
         drawn = [Candidate(c.text, {"direct": c.logprob}, source=source, finished=c.finished) for c in likeliest]
+        if self.propose:
+            proposed = self.propose(question.turn, question.prior, question.earlier)
+            drawn += [Candidate(text, {}, source="proposal", count=0) for text, _ in proposed]
         return merge(drawn, lambda text: self._canonical(text, question.prior))
 
     def _canonical(self, text: str, prior: BeliefState) -> str:
         canonical = self.task.print(self.task.parse(text, prior))
         self.task.parse(canonical, prior)  # it may be longer than what was read, and too long
         return canonical
+
+    def _score_proposals(self, questions: Sequence[Question], candidates: list[list[Candidate]]) -> None:
+        """Add the term `direct`, in nats, to the proposals that no sample gave. One that does not fit the model falls out."""
+        places = {i: [j for j, c in enumerate(row) if c.error is None and "direct" not in c.logprobs]
+                  for i, row in enumerate(candidates)}
+        asked = [i for i in places if places[i]]
+        requests = [(questions[i].prompt.text, [(answer(candidates[i][j].text),) for j in places[i]]) for i in asked]
+        scores = turn_by_turn(lambda part: self.lm.loglikelihood(part, shared_prefix=self.task.preamble), requests)
+        for i, rows in zip(asked, scores, strict=True):
+            for row, j in enumerate(places[i]):
+                candidates[i][j] = (replace(candidates[i][j], error=TOO_LONG) if isinstance(rows, TurnError)
+                                    else replace(candidates[i][j], logprobs={"direct": rows[row][0]}))
 
     def _score_channel(self, questions: Sequence[Question], candidates: list[list[Candidate]],
                        failures: dict[int, str]) -> None:
@@ -143,7 +156,7 @@ class Inference:
                 continue
             requests.append((prompt.text, continuations))
             owners.append((i, parsed))
-        scores = _turn_by_turn(lambda asked: self.lm.loglikelihood(asked, shared_prefix=self.task.preamble), requests)
+        scores = turn_by_turn(lambda asked: self.lm.loglikelihood(asked, shared_prefix=self.task.preamble), requests)
         for (i, parsed), rows in zip(owners, scores, strict=True):
             if isinstance(rows, TurnError):
                 failures[i] = rows.reason
@@ -161,24 +174,10 @@ class Inference:
     def _choose(self, question: Question, candidates: Sequence[Candidate]) -> Inferred:
         ranked = rank(candidates, self.ranking)
         if not ranked or ranked[0].error:
-            return _failed(NO_CANDIDATE_PARSED, question.retrieved, ranked)
+            return failed(NO_CANDIDATE_PARSED, question.retrieved, ranked)
         value = self.task.parse(ranked[0].text, question.prior)
         return Inferred(value, TaskLabel(candidates=ranked, chosen=0, retrieved=question.retrieved))
 
 
-def _turn_by_turn(ask: Callable[[Sequence[Q]], Sequence[A]], questions: Sequence[Q]) -> list[A | TurnError]:
-    """Ask for all at once; where a model refuses one of them, one at a time, so that no other fails with it."""
-    try:
-        return list(ask(questions)) if questions else []
-    except TurnError as error:
-        if len(questions) == 1:
-            return [error]
-        return [answer for question in questions for answer in _turn_by_turn(ask, [question])]
-
-
 def _pairs(counts: Sequence[int]) -> list[tuple[int, int]]:
     return list(zip(counts[::2], counts[1::2], strict=True))
-
-
-def _failed(reason: str, retrieved: tuple[tuple[str, float], ...] = (), candidates: Sequence[Candidate] = ()) -> Inferred:
-    return Inferred(None, TaskLabel(candidates=tuple(candidates), chosen=None, failure=reason, retrieved=retrieved))

@@ -105,6 +105,10 @@ def unused_keys(job: Job) -> list[str]:
         notes.append("`profile` has no meaning here.")
     for name, task in (("dst", job.dst), ("act_tag", job.act_tag)):
         sampling = task.generation_cfg.sampling_args
+        if task.model.model_type == "none":
+            notes.append(f"`{name}.model.model_type` is 'none': proposals alone label, and of `{name}` only "
+                         "`generation_cfg.proposals` and `retriever.use_normalizer` have an effect.")
+            continue
         if sampling.best_of == sampling.n:
             notes.append(f"`{name}.generation_cfg.sampling_args.best_of` equals `n` ({sampling.n}), so it is unused.")
         if "use_past_key_value_cache" in task.model.model_fields_set:

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
+from nc_latent_tod.job_generation import ActTagGeneration, DstGeneration, GenerationSection
 from nc_latent_tod.job_places import NAME_PATTERN, Place
+from nc_latent_tod.job_section import Section
 
-
-class Section(BaseModel):
-    """A part of a job file: strict types, no unknown keys, frozen."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False,
-                              use_attribute_docstrings=True, protected_namespaces=())
+_PROPOSALS_ALONE = 8
 
 
 class DataSection(Section):
@@ -44,7 +41,8 @@ class OutputSection(Section):
 class ModelSection(Section):
     """The language model of one task. Tasks with equal settings share one model."""
 
-    model_type: Literal["starcoder", "huggingface", "scripted"] = "starcoder"
+    model_type: Literal["starcoder", "huggingface", "scripted", "none"] = "starcoder"
+    """`none` labels by proposals alone: schema, entity table and rules, no model."""
     model_name_or_path: Place = "bigcode/starcoder"
     """A model folder or Hub id; `packaged:NAME` for what comes with the package."""
     stop_sequences: tuple[str, ...] = ("\n",)
@@ -110,88 +108,13 @@ class RetrieverSection(Section):
         return self
 
 
-class SamplingSection(Section):
-    """How candidates are drawn."""
-
-    n: PositiveInt = 8
-    """Candidates a turn."""
-    best_of: PositiveInt | None = None
-    """Samples drawn, of which the `n` likeliest are kept; `n` where it is left out."""
-    top_p: float = Field(0.7, gt=0, le=1)
-    temperature: float = Field(1.0, ge=0)
-    max_new_tokens: PositiveInt = 96
-
-    @property
-    def draws(self) -> int:
-        """Samples a turn."""
-        return self.best_of or self.n
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.draws < self.n:
-            raise ValueError(f"best_of ({self.best_of}) is less than n ({self.n}): drop it, or set it to n or more")
-        if self.temperature == 0 and self.draws > 1:
-            raise ValueError(f"temperature 0 draws the same candidate {self.draws} times: raise it, or set n to 1")
-        return self
-
-
-class GenerationSection(Section):
-    """How a turn is read: the prompt, the candidates and their ranking."""
-
-    prompt_mode: str
-    generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"]
-    noisy_channel_prompt_mode: str
-    preamble: Literal["full", "signatures", "none"] = "full"
-    """How much of the schema a prompt begins with."""
-    sampling_args: SamplingSection = SamplingSection()
-
-    @property
-    def is_noisy_channel(self) -> bool:
-        return self.generation_mode.startswith("noisy_channel")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _greedy_draws_once(cls, data: Any) -> Any:
-        """With `greedy`, a left-out `n` is 1."""
-        if isinstance(data, dict) and data.get("generation_mode") == "greedy":
-            sampling = data.get("sampling_args", {})
-            if isinstance(sampling, dict) and "n" not in sampling:
-                return {**data, "sampling_args": {**sampling, "n": 1}}
-        return data
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.generation_mode == "greedy" and self.sampling_args.draws > 1:
-            raise ValueError(f"generation_mode 'greedy' takes one candidate but sampling_args asks for "
-                             f"{self.sampling_args.draws}: set n and best_of to 1, or choose another mode")
-        return self
-
-
 class DstRetriever(RetrieverSection):
     retrieval_input_format: Literal["context_system_user"] = "context_system_user"
-
-
-class DstGeneration(GenerationSection):
-    prompt_mode: Literal["causal_dst"] = "causal_dst"
-    generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"] = "noisy_channel_joint"
-    noisy_channel_prompt_mode: Literal["noisy_channel_dst"] = "noisy_channel_dst"
 
 
 class ActTagRetriever(RetrieverSection):
     k_examples: NonNegativeInt = 6
     retrieval_input_format: Literal["user_response"] = "user_response"
-
-
-class ActTagSampling(SamplingSection):
-    top_p: float = Field(0.8, gt=0, le=1)
-
-
-class ActTagGeneration(GenerationSection):
-    prompt_mode: Literal["non_causal_sys_act_resp_only"] = "non_causal_sys_act_resp_only"
-    generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"] = "noisy_channel_cond"
-    noisy_channel_prompt_mode: Literal["non_causal_sys_act_resp_only_noisy_channel"] = (
-        "non_causal_sys_act_resp_only_noisy_channel")
-    sampling_args: ActTagSampling = ActTagSampling()
 
 
 class TaskSection(Section):
@@ -203,6 +126,11 @@ class TaskSection(Section):
     generation_cfg: GenerationSection
     add_predictions_to_index: bool = True
     """A job's own labels join the examples, after each wave of turns."""
+
+    @property
+    def proposals(self) -> int:
+        """Proposals a turn: as the job says, and 8 where there is nothing else."""
+        return self.generation_cfg.proposals or (_PROPOSALS_ALONE if self.model.model_type == "none" else 0)
 
 
 class DstSection(TaskSection):

@@ -11,11 +11,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nc_latent_tod.asking import Inferred
 from nc_latent_tod.delexicalise import delexicalise
 from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.errors import InterruptedJobError
-from nc_latent_tod.inference import Inference, Inferred
+from nc_latent_tod.inference import Inference
 from nc_latent_tod.labels import BeliefState, Example, Label, apply_change
+from nc_latent_tod.proposing import Proposing
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +29,8 @@ Known = Mapping[tuple[str, int], Example]
 class Labeller:
     """Labels groups of dialogues, one group after the other."""
 
-    dst: Inference
-    act_tag: Inference
+    dst: Inference | Proposing
+    act_tag: Inference | Proposing
     run_id: str
     seed: int = 0
     batch_size: int = 16  # turns that go through the model together, and are reported together
@@ -50,27 +52,30 @@ class Labeller:
             for t in range(max((len(dialogue.turns) for dialogue in group), default=0)):
                 turns = [dialogue.turns[t] for dialogue in group if t < len(dialogue.turns)]
                 wave: list[Example] = []
-                yield from self._label_wave(turns, states, known or {}, should_stop, wave)
+                earlier = {dialogue.dialogue_id: dialogue.turns[:t] for dialogue in group}
+                yield from self._label_wave(turns, states, earlier, known or {}, should_stop, wave)
                 states.update((example.turn.dialogue_id, example.label.state) for example in wave)
                 self._grow_pool(wave)
 
-    def _label_wave(self, turns: Sequence[Turn], states: Mapping[str, BeliefState], known: Known,
-                    should_stop: Callable[[], bool], wave: list[Example]) -> Iterator[list[Example]]:
+    def _label_wave(self, turns: Sequence[Turn], states: Mapping[str, BeliefState], earlier: Mapping[str, Sequence[Turn]],
+                    known: Known, should_stop: Callable[[], bool], wave: list[Example]) -> Iterator[list[Example]]:
         """Fill `wave` in the order of the dialogues; yield what is new."""
         labelled = {key: known[key] for turn in turns if (key := (turn.dialogue_id, turn.turn_id)) in known}
         todo = [turn for turn in turns if (turn.dialogue_id, turn.turn_id) not in labelled]
         for start in range(0, len(todo), self.batch_size):
             if should_stop():
                 raise InterruptedJobError(f"{self.run_id}: asked to stop after {start} of {len(todo)} turns of a wave.")
-            batch = self._label_batch(todo[start : start + self.batch_size], states)
+            batch = self._label_batch(todo[start : start + self.batch_size], states, earlier)
             labelled.update(((e.turn.dialogue_id, e.turn.turn_id), e) for e in batch)
             yield batch
         wave.extend(labelled[turn.dialogue_id, turn.turn_id] for turn in turns)
 
-    def _label_batch(self, turns: Sequence[Turn], states: Mapping[str, BeliefState]) -> list[Example]:
+    def _label_batch(self, turns: Sequence[Turn], states: Mapping[str, BeliefState],
+                     earlier: Mapping[str, Sequence[Turn]]) -> list[Example]:
         priors = [states[turn.dialogue_id] for turn in turns]
-        changes = self.dst.infer(turns, priors, [self._stream(turn, "dst") for turn in turns])
-        acts = self.act_tag.infer(turns, priors, [self._stream(turn, "act_tag") for turn in turns])
+        before = [earlier[turn.dialogue_id] for turn in turns]
+        changes = self.dst.infer(turns, priors, [self._stream(turn, "dst") for turn in turns], before)
+        acts = self.act_tag.infer(turns, priors, [self._stream(turn, "act_tag") for turn in turns], before)
         return [self._example(*row) for row in zip(turns, priors, changes, acts, strict=True)]
 
     def _example(self, turn: Turn, prior: BeliefState, change: Inferred, acts: Inferred) -> Example:

@@ -68,9 +68,12 @@ class Candidate:
 
     text: str  # canonical where it parsed, as the model wrote it otherwise
     logprobs: Mapping[str, float] = field(default_factory=dict)
-    """By term: `direct` log p(y|x,z), `prior` log p(y|z), `channel` log p(x|y,z). Terms that were not computed are absent."""
+    """By term: `direct` log p(y|x,z), `prior` log p(y|z), `channel` log p(x|y,z). Terms that were not computed are absent.
+
+    `proposal` is no model's: the log of a pseudo-probability by hand-set weights, which orders readings and is not calibrated.
+    """
     score: float | None = None  # what the ranking compared; None where it did not parse
-    count: int = 1  # samples that gave this reading
+    count: int = 1  # samples that gave this reading; 0 for a proposal that none gave
     source: str = "sample"  # sample, greedy, proposal
     finished: bool = True  # a stop string was reached before the token limit
     error: str | None = None  # why it did not parse

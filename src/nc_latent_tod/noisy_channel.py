@@ -5,6 +5,8 @@ For a label y of observed text x in context z, with log-probabilities in nats su
     direct              log p(y|x,z)
     noisy_channel_cond  log p(x|y,z)
     noisy_channel_joint log p(y|z) + log p(x|y,z)
+
+Without a model, `proposal` ranks by the pseudo-score that proposals come with.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ from typing import Literal
 from nc_latent_tod.errors import ParseError
 from nc_latent_tod.labels import Candidate
 
-Ranking = Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"]
+Ranking = Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint", "proposal"]
 
 _TERMS: Mapping[str, tuple[str, ...]] = {
     "greedy": ("direct",),
     "direct": ("direct",),
     "noisy_channel_cond": ("channel",),
     "noisy_channel_joint": ("prior", "channel"),
+    "proposal": ("proposal",),
 }
 
 

@@ -59,6 +59,8 @@ def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], e
 
     With prompts read once each, a turn costs its own part, twice where the channel scores, and 2 n labels and texts.
     """
+    if section.model.model_type == "none":
+        return _without_model(task, dialogues)
     generation = section.generation_cfg
     draws, n = generation.sampling_args.draws, generation.sampling_args.n
     k = section.retriever.k_examples if section.retriever.is_enabled else 0
@@ -79,6 +81,13 @@ def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], e
         context_length=context_length, over_long=over_long, skipped=sum(len(d.turns) for d in dialogues) - len(turns),
         tokens_to_sample=round(own + draws * LABEL_TOKENS * len(turns)) + preamble,
         tokens_to_score=round(score) + (preamble if score else 0))
+
+
+def _without_model(task: Task, dialogues: Sequence[Dialogue]) -> TaskPlan:
+    """Proposals alone: no prompt, no tokens."""
+    skipped = sum(not _has_text(task, turn) for dialogue in dialogues for turn in dialogue.turns)
+    return TaskPlan(name=task.name, model="none", prompt="", preamble_tokens=0, prompt_tokens=(), example_tokens=0.0,
+                    k_examples=0, context_length=0, over_long=(), tokens_to_sample=0, tokens_to_score=0, skipped=skipped)
 
 
 def make_plan(job: Job, dialogues: Sequence[Dialogue], tasks: Sequence[TaskPlan], notes: Sequence[str]) -> Plan:

@@ -42,6 +42,11 @@ def open_call(function: str, fields: Sequence[tuple[str, str]], last: str) -> st
     return f"{function}({''.join(f'{chr(10)}    {name}={value},' for name, value in fields)}\n    {last}=["
 
 
+def answer(canonical: str) -> str:
+    """What a model writes after the open bracket of a direct prompt, to the end of its line."""
+    return f"{canonical[1:]},\n"
+
+
 def between_fields(canonical: str, next_field: str) -> str:
     """What follows an open bracket: the rest of a canonical list, then the next field up to its open quote."""
     return f"{canonical[1:]},\n    {next_field}=\""

@@ -20,7 +20,7 @@ from nc_latent_tod.explain import Explanation, TaskExplanation, explain
 from nc_latent_tod.job import Job, parse_job
 from nc_latent_tod.labels import Act, Candidate, Example
 
-TERMS = ("direct", "prior", "channel")
+TERMS = ("direct", "prior", "channel", "proposal")
 
 
 def explain_turn(group_id: str, dialogue_id: str, turn_id: int, *, job_file: Path | None, manifest: str,
@@ -107,6 +107,8 @@ def _meant(example: Example, task: str) -> str:
 
 
 def _prompts(task: TaskExplanation, *, with_preamble: bool) -> RenderableType:
+    if task.outcome.candidates and not any("direct" in candidate.logprobs for candidate in task.outcome.candidates):
+        return Text()  # no model was asked
     hidden = f"# {len(task.preamble)} characters of schema come first: --preamble shows them.\n\n" if task.preamble else ""
     before = task.preamble if with_preamble else hidden
     uses_channel = any("channel" in candidate.logprobs for candidate in task.outcome.candidates)
@@ -128,7 +130,7 @@ def _candidates(task: TaskExplanation) -> Panel:
                       *(_nats(candidate.logprobs.get(term)) for term in terms), _nats(candidate.score),
                       f"{share:.0%}" if candidate.score is not None else "", style="bold green" if chosen else "")
     legend = Text("Nats: direct = log p(label | text), prior = log p(label), channel = log p(text | label). "
-                  "Share: softmax of the scores.", style="dim")
+                  "proposal = pseudo-score without a model. Share: softmax of the scores.", style="dim")
     return Panel(Group(table, Text(), Text(task.reason, style="bold"), legend), title=f"{task.name}: candidates",
                  title_align="left")
 

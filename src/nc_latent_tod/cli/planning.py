@@ -64,6 +64,8 @@ def _pool(job: Job, backends: Backends) -> list[Example]:
 
 
 def _prompt(task: TaskPlan) -> RenderableType:
+    if task.model == "none":
+        return Text(f"{task.name}: proposals alone, no model and no prompt. {task.skipped} turns have nothing to label.")
     if not task.prompt:
         return Panel(Text("no turn has text for this task"), title=f"{task.name}: prompt", title_align="left")
     return Panel(Syntax(task.prompt, "python", word_wrap=True, background_color="default"),
@@ -71,6 +73,8 @@ def _prompt(task: TaskPlan) -> RenderableType:
 
 
 def _lengths(task: TaskPlan) -> RenderableType:
+    if task.model == "none":
+        return Text()
     table = Table("tokens", "turns", "", title=Text(f"{task.name}: expected prompt lengths of {task.model}"),
                   title_justify="left", box=None)
     bins = histogram(task.prompt_tokens)

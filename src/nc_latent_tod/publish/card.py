@@ -41,9 +41,7 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
         header,
         f"# {name}",
         "Task-oriented dialogues with machine-made labels: a belief state and its change for every user turn, and the dialogue "
-        "acts of every system response. **No human label was read or checked.** A code language model proposed readings of "
-        "each turn from an API schema alone; they were ranked by a noisy channel (King & Flanigan, EMNLP 2024, "
-        "arXiv 2404.15219); earlier labels served as in-context examples for later ones.",
+        f"acts of every system response. **No human label was read or checked.** {_method(fingerprints)}",
         _table(("split", "dialogues", "turns"), [(split, *counts) for split, counts in splits.items()]),
         f"The validation split is whole dialogues, drawn with seed {seed}."
         if "validation" in splits else "There is no validation split.",
@@ -69,6 +67,22 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
         f"`{license}`." if license else "Not stated by whoever published this. The licence of the source dialogues applies.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _method(fingerprints: Mapping[str, int]) -> str:
+    """How the labels came about, by the models in the fingerprints."""
+    without = [name for name in fingerprints if ", model none," in name]
+    parts = []
+    if len(without) < len(fingerprints) or not fingerprints:
+        parts.append("A code language model proposed readings of each turn from an API schema alone; they were ranked by a "
+                     "noisy channel (King & Flanigan, EMNLP 2024, arXiv 2404.15219); earlier labels served as in-context "
+                     "examples for later ones.")
+    if without:
+        turns = "All turns" if not parts else f"{sum(fingerprints[name] for name in without)} turns"
+        parts.append(f"{turns} were labelled **without a language model**, by proposals: rules that read the turn against the "
+                     "schema and, where given, an entity table. Their confidence is a pseudo-probability by hand-set weights; "
+                     "it orders readings and is not calibrated.")
+    return " ".join(parts)
 
 
 def histogram(values: Sequence[float | None]) -> str:
