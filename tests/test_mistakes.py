@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,30 @@ def test_a_turn_without_recorded_tasks_is_explained_by_its_label(folder):  # noq
     result = call("explain", "mine", "sim-0-000000", 0, "--schema", "packaged:schema")
 
     assert result.exit_code == 0 and "user said" in result.stdout, result.exception
+
+
+def test_a_full_disk_ends_a_job_that_goes_on_afterwards(folder):  # noqa: F811
+    write_logs(folder / "logs.jsonl", 40)
+    job = write_job(folder / "job.json", "train_0_40")
+    command = f"ulimit -f 8; exec '{sys.executable}' -m nc_latent_tod label job.json"  # KiB a file
+
+    full = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    kept = len(list(Path("outputs/mine/checkpoints").rglob("part-*")))
+    resumed = json.loads(call("label", job, "--json").stdout)
+
+    assert full.returncode == 3 and "Cannot write outputs/mine/checkpoints" in full.stderr, full.stderr
+    assert "Traceback" not in full.stderr
+    assert kept > 0 and resumed["progress"]["turns_resumed"] > 0
+
+
+def test_two_that_label_the_same_job_at_once_agree(folder):  # noqa: F811
+    write_logs(folder / "logs.jsonl", 40)
+    write_job(folder / "job.json", "train_0_40")
+
+    both = [command_line("label", "job.json", "--json") for _ in range(2)]
+    answers = [process.communicate(timeout=600) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], answers
+    first, second = (json.loads(shown)["entry"] for shown, _ in answers)
+    assert first == second
+    assert Path(first["labels_url"]).is_file() and len(list(Path("manifest/mine").iterdir())) == 1
