@@ -38,7 +38,9 @@ def main(command: list[str]) -> int:
     variables = environment(server.port)
     if command:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        return subprocess.run(command, env={**os.environ, **variables}).returncode
+        # python and nc-latent-tod of the environment that this runs in come first.
+        path = f"{os.path.dirname(sys.executable)}:{os.environ.get('PATH', '')}"
+        return subprocess.run(command, env={**os.environ, **variables, "PATH": path}).returncode
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
     sys.stdout.flush()
