@@ -16,12 +16,12 @@ LAYERS = {
         "aws", "s3"},
     1: {"corpus", "queues", "manifests", "retrieval", "lm", "simulate"},
     2: {"proposals", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity",
-        "metrics"},
+        "metrics", "confidence"},
     3: {"labeller", "inference", "asking", "proposing", "evaluation"},
     4: {"pipeline", "plan", "explain", "worker", "heartbeat", "worker_group", "publish", "packing", "train", "tiny",
         "tiny_model", "orphans",
         "migrate"},
-    5: {"cli", "build", "connect", "quickstart", "experiments", "__main__"},
+    5: {"cli", "build", "connect", "quickstart", "own_logs", "experiments", "__main__"},
 }
 """A module or package of `nc_latent_tod` has one layer. A new one is entered here."""
 

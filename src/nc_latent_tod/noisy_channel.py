@@ -84,13 +84,13 @@ def score(candidate: Candidate, ranking: Ranking) -> float:
     return sum(candidate.logprobs[term] for term in _TERMS[ranking])
 
 
-def posterior(candidates: Sequence[Candidate]) -> list[float]:
-    """Share of each candidate by the softmax of the scores over distinct parses; 0.0 for unparsable ones."""
-    scores = [c.score for c in candidates if c.score is not None]
+def posterior(candidates: Sequence[Candidate], temperature: float = 1.0) -> list[float]:
+    """Share of each candidate by the softmax of score / `temperature` over distinct parses; 0.0 for unparsable ones."""
+    scores = [c.score / temperature for c in candidates if c.score is not None]
     if not scores:
         return [0.0] * len(candidates)
     total = _log_sum_exp(scores)
-    return [0.0 if c.score in (None, -math.inf) else math.exp(c.score - total) for c in candidates]
+    return [0.0 if c.score in (None, -math.inf) else math.exp(c.score / temperature - total) for c in candidates]
 
 
 def _log_sum_exp(values: Iterable[float]) -> float:
