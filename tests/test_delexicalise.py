@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nc_latent_tod.delexicalise import delexicalise
+from nc_latent_tod.delexicalise import delexicalise, without_values
 from nc_latent_tod.labels import Act
 
 
@@ -24,6 +24,7 @@ def said(**values):
     ("İstanbul, STRASSE", {"to": "İstanbul", "road": "straße"}, "[value_to], STRASSE"),
     ("[value_name] and name", {"name": "name"}, "[value_name] and [value_name]"),
     ("Nothing here", {"name": ""}, "Nothing here"),
+    ("No, Rose has no garage.", {"name": "Rose", "garage": "no"}, "No, [value_name] has no garage."),
     ("", {"name": "a"}, ""),
 ])
 def test_values_are_replaced_by_the_names_of_their_slots(response, values, expected):
@@ -38,6 +39,13 @@ def test_without_values_the_response_stays_as_it_is():
 def test_a_value_of_two_slots_takes_the_same_one_whatever_the_order_of_the_acts():
     acts = [Act("Offer", "stay", "name", "Rose"), Act("Inform", "ride", "colour", "Rose")]
     assert delexicalise("A rose.", acts) == delexicalise("A rose.", acts[::-1]) == "A [value_colour]."
+
+
+def test_acts_without_values_name_their_slots_and_keep_yes_and_no():
+    acts = without_values([*said(name="Rose", garage="no"), Act("Request", "stay", "area"), Act("Goodbye")])
+
+    assert acts == (Act("Goodbye"), Act("Inform", "stay", "garage", "no"), Act("Inform", "stay", "name", "[value_name]"),
+                    Act("Request", "stay", "area"))
 
 
 @given(st.text(), st.lists(st.text(max_size=5), max_size=4))

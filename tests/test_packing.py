@@ -1,6 +1,7 @@
 """Training text is what prompts show, cut where a prompt ends and an answer begins."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from test_prompts import EXAMPLE, PRIOR, TURN
@@ -10,8 +11,17 @@ from toy_schema import SCHEMA
 from nc_latent_tod.packing import call_segments, pack
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
+from nc_latent_tod.tasks.policy import Policy
+from nc_latent_tod.tasks.response import Responding
 
-TASKS = [StateTracking(SCHEMA, "signatures"), ActTagging(SCHEMA, "signatures")]
+
+def rooms(state):
+    return {"stay": len(state)}
+
+
+TASKS = [StateTracking(SCHEMA, "signatures"), ActTagging(SCHEMA, "signatures"), Policy(SCHEMA, rooms, "signatures"),
+         Responding(SCHEMA, rooms, "signatures")]
+EXAMPLE = replace(EXAMPLE, label=replace(EXAMPLE.label, delexicalised_response="[value_name] it is."))
 
 
 def examples():
@@ -24,7 +34,7 @@ def test_joined_segments_are_the_example_as_prompts_show_it(task, order):
     for example in examples():
         segments = call_segments(task, example, order)
         assert "".join(segment.text for segment in segments) == task.example(example, order)
-        assert segments[0].text == task.question(example.turn, example.prior_state, order)
+        assert segments[0].text == task.opening(example, order)
         assert [s.is_target for s in segments] == [False, True, False] if order == "direct" else [False, True, True, False]
 
 

@@ -157,12 +157,12 @@ def test_every_act_and_every_kind_of_change_occurs():
 def test_delexicalising_gives_equal_values_to_their_acts_in_order():
     acts = [Act("Inform", "hotel", "nights", "2"), Act("Inform", "hotel", "guests", "2")]
     text = delexicalise("2 nights for 2 people, 22 in all", acts)
-    assert text == "[hotel_nights] nights for [hotel_guests] people, 22 in all"
+    assert text == "[value_nights] nights for [value_guests] people, 22 in all"
 
 
 def test_delexicalising_leaves_yes_and_no_alone():
     acts = [Act("NotifyFailure", "hotel", "parking", "no"), Act("NotifyFailure", "hotel", "area", "east")]
-    assert delexicalise("there is no hotel in the east", acts) == "there is no hotel in the [hotel_area]"
+    assert delexicalise("there is no hotel in the east", acts) == "there is no hotel in the [value_area]"
 
 
 def test_entities_with_a_slot_the_schema_lacks_are_refused():

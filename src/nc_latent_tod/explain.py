@@ -83,7 +83,7 @@ def _task(task: Task, example: Example, pool: _Pool) -> TaskExplanation:
     found = [(pool.get(example_id), example_id, score) for example_id, score in outcome.retrieved]
     examples = [(e, score) for e, _, score in found if e is not None]
     question = {order: "".join([*(task.example(e, order) for e, _ in examples),
-                                task.question(example.turn, example.prior_state, order)]) for order in ("direct", "channel")}
+                                task.opening(example, order)]) for order in ("direct", "channel")}
     return TaskExplanation(
         name=task.name, outcome=outcome, shares=posterior(outcome.candidates), examples=examples,
         lost_examples=[example_id for e, example_id, _ in found if e is None], preamble=task.preamble,

@@ -25,7 +25,7 @@ class Segment:
 
 def call_segments(task: Task, example: Example, order: Order) -> list[Segment]:
     """One call: the question, the answer, the rest. Joined, they are `task.example(example, order)`."""
-    question = task.question(example.turn, example.prior_state, order)
+    question = task.opening(example, order)
     whole = task.example(example, order)
     label = task.print(task.label(example))
     if order == "direct":

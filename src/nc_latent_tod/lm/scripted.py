@@ -14,7 +14,8 @@ Script = Callable[[str], Sequence[str]]
 
 _NATS_A_CHARACTER = (0.05, 0.15)  # least and most that a scored character costs
 _EARLIER_ANSWERS = 3
-_DEFAULT_ANSWERS = {"user_intent=[": "agent.no_change()],\n", "system_acts=[": "Acknowledge()],\n"}
+_DEFAULT_ANSWERS = {"user_intent=[": "agent.no_change()],\n", "system_acts=[": "Acknowledge()],\n",
+                    "system_response=[": '"Okay."],\n'}
 
 
 class ScriptedLM:

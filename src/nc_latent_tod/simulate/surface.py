@@ -119,14 +119,14 @@ def tidy(text: str) -> str:
 
 
 def delexicalise(text: str, acts: Iterable[Act]) -> str:
-    """Replace the values of acts by `[service_slot]`, longest first; equal values go to their acts in order.
+    """Replace the values of acts by `[value_<slot>]`, longest first; equal values go to their acts in order.
 
     The words "yes" and "no" stay: they are seldom the value of a slot where they stand in a text.
     """
     placeholders: dict[str, list[str]] = {}
     for act in acts:
         if act.value and act.value.lower() not in _UNNAMED_VALUES:
-            placeholders.setdefault(act.value.lower(), []).append(f"[{act.service}_{act.slot}]")
+            placeholders.setdefault(act.value.lower(), []).append(f"[value_{act.slot}]")
     if not placeholders:
         return text
     pattern = "|".join(re.escape(v) for v in sorted(placeholders, key=len, reverse=True))

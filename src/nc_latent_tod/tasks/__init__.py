@@ -1,4 +1,6 @@
-"""The two labelling tasks: belief states (`dst`) and system acts (`acts`)."""
+"""What a model is asked for: belief states (`dst`) and system acts (`acts`) of dialogues that happened; and for an agent,
+which acts to answer with (`policy`) and in which words (`response`).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ T = TypeVar("T")
 class Task(Protocol, Generic[T]):
     """One kind of label `T` (a state change, or acts) and how a language model is asked for it. Pure."""
 
-    name: str  # the job file's section: dst, act_tag
+    name: str  # the job file's section: dst, act_tag; policy, response
     preamble: str
 
     def retrieval_text(self, turn: Turn, state: BeliefState) -> str:
@@ -33,6 +35,9 @@ class Task(Protocol, Generic[T]):
 
     def question(self, turn: Turn, state: BeliefState, order: Order) -> str:
         """The turn as text, up to the open bracket of the label."""
+
+    def opening(self, example: Example, order: Order) -> str:
+        """The example as a question: its text up to the open bracket of the label."""
 
     def continuation(self, text: str, turn: Turn) -> tuple[str, str]:
         """What follows a channel question for the canonical label `text`: the segments of y and of x."""

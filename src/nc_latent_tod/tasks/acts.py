@@ -38,6 +38,9 @@ class ActTagging:
         text = [(_TEXT, quoted(turn.system_response))] if order == "direct" else []
         return open_call(_CALL, text, _LABEL)
 
+    def opening(self, example: Example, order: Order) -> str:
+        return self.question(example.turn, example.prior_state, order)
+
     def continuation(self, text: str, turn: Turn) -> tuple[str, str]:
         return between_fields(text, _TEXT), closing(turn.system_response)
 

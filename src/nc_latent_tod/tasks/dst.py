@@ -45,6 +45,9 @@ class StateTracking:
         text = [(_TEXT, quoted(turn.user_utterance))] if order == "direct" else []
         return open_call(_CALL, [*self._context(turn, state), *text], _LABEL)
 
+    def opening(self, example: Example, order: Order) -> str:
+        return self.question(example.turn, example.prior_state, order)
+
     def _context(self, turn: Turn, state: BeliefState) -> list[tuple[str, str]]:
         return [("belief_state", print_state(state, self.schema)),
                 ("last_system_utterance", quoted(turn.last_system_utterance))]
