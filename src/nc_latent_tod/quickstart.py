@@ -92,10 +92,7 @@ def write_jobs(folder: Path, *, fresh: bool = False) -> dict[str, Job]:
 
     Raises `ConfigError` where `folder` holds something else.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / "jobs" / "job_0.json").is_file():
-        raise ConfigError(f"{folder} holds files that no quickstart has written. Give another folder with --out.")
-    for name in _WRITTEN if fresh else ():  # never the folder itself: it may hold what is not ours
-        shutil.rmtree(folder / name, ignore_errors=True)
+    prepare_folder(folder, "jobs/job_0.json", fresh=fresh)
     template = packaged_job()
     jobs = {}
     for i, split in enumerate(PARTITIONS):
@@ -109,6 +106,17 @@ def write_jobs(folder: Path, *, fresh: bool = False) -> dict[str, Job]:
         path.write_text(json.dumps(data, indent=2) + "\n")
         jobs[split] = parse_job(data, str(path))
     return jobs
+
+
+def prepare_folder(folder: Path, mark: str, *, fresh: bool) -> None:
+    """Take `folder` for a run; with `fresh`, what earlier ones wrote is deleted.
+
+    Raises `ConfigError` where it holds files and none that `mark`, a pattern, stands for.
+    """
+    if folder.exists() and any(folder.iterdir()) and not any(folder.glob(mark)):
+        raise ConfigError(f"{folder} holds files that no quickstart has written. Give another folder with --out.")
+    for name in _WRITTEN if fresh else ():  # never the folder itself: it may hold what is not ours
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def packaged_job() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli import about, benchmarking, dead_letters, embedded, labelling, queueing, results, storing
+from nc_latent_tod.cli import about, benchmarking, dead_letters, embedded, labelling, queueing, results, schemas, storing
 from nc_latent_tod.cli.console import Commands, epilog, log_to, standard_error
 
 app = typer.Typer(name="nc-latent-tod", cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
@@ -16,6 +16,7 @@ app = typer.Typer(name="nc-latent-tod", cls=Commands, no_args_is_help=True, add_
 for group in (embedded, labelling, queueing, results, storing, benchmarking, about):
     app.add_typer(group.app)
 app.add_typer(dead_letters.app, name="dlq")
+app.add_typer(schemas.app, name="schema")
 
 
 @app.callback()

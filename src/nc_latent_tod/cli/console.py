@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,6 +81,11 @@ def standard_error() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def program() -> str:
+    """This program as it can be called from here."""
+    return os.path.relpath(sys.argv[0]) if os.sep in sys.argv[0] else "nc-latent-tod"
 
 
 def remark(text: str) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, standard_error, standard_output
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json, program, remark, standard_error, standard_output
+from nc_latent_tod.errors import ConfigError
 
 app = typer.Typer()
 
@@ -83,13 +82,34 @@ def train_tiny(
     typer.echo(f"The checkpoint is in {checkpoint}: name it as model.model_name_or_path, with model_type huggingface.")
 
 
-@app.command(epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod quickstart --fresh --out trial"))
+@app.command(epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod quickstart --logs logs.jsonl --schema schema.json"))
 def quickstart(
-    out: Annotated[Path, typer.Option("--out", help="The folder of everything that it writes.")] = Path("quickstart"),
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of reusing finished runs.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", show_default=False, help="The folder of everything that it writes. "
+                                             "Default: quickstart, or own_logs with --logs.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of reusing finished runs. With --logs it always "
+                                                        "does.")] = False,
+    logs: Annotated[str | None, typer.Option("--logs", metavar="FILE", show_default=False,
+                                             help="Label these dialogues (JSONL, CSV or a folder) instead of the packaged "
+                                                  "ones, without a model: schema, entity table and rules.")] = None,
+    schema: Annotated[str | None, typer.Option("--schema", metavar="FILE", show_default=False,
+                                               help="The schema of --logs.")] = None,
+    entities: Annotated[str | None, typer.Option("--entities", metavar="TABLE", show_default=False,
+                                                 help="The entity table of --logs: names and other values that the schema "
+                                                      "leaves open.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Label, publish and score packaged dialogues with the packaged model: one job, then three from a queue."""
+    """Label, publish and score packaged dialogues with the packaged model; or label your own logs with no model at all."""
+    if logs is not None:
+        from nc_latent_tod.cli.own_logs import label_own_logs
+
+        label_own_logs(out or Path("own_logs"), logs, schema, entities, as_json=as_json)
+        return
+    if schema or entities:
+        raise ConfigError("--schema and --entities go with --logs: the packaged dialogues have a schema of their own.")
+    _packaged_quickstart(out or Path("quickstart"), fresh=fresh, as_json=as_json)
+
+
+def _packaged_quickstart(out: Path, *, fresh: bool, as_json: bool) -> None:
     from nc_latent_tod.cli.progress import LiveProgress
     from nc_latent_tod.cli.scoring import show_scores
     from nc_latent_tod.cli.signals import orderly_stop
@@ -107,12 +127,11 @@ def quickstart(
         return
     standard_output().print(show_scores(done.scores, only=SHOWN))
     [shown] = load_dialogues(CORPUS, "train_31_32")  # of a job that had examples
-    program = os.path.relpath(sys.argv[0]) if os.sep in sys.argv[0] else "nc-latent-tod"  # as it can be called from here
     typer.echo(f"""
 dataset  {done.summary['dataset']}
 figures  {done.folder}/summary.json
 
 Next:
-  {program} explain {GROUP} {shown.dialogue_id} 2 --job {done.folder}/jobs/dependents/train_30_40.json
-  {program} plan {done.folder}/jobs/job_0.json
-  {program} evaluate --group-id {GROUP} --manifest {done.folder}/manifest --gold {GOLD}""")
+  {program()} explain {GROUP} {shown.dialogue_id} 2 --job {done.folder}/jobs/dependents/train_30_40.json
+  {program()} plan {done.folder}/jobs/job_0.json
+  {program()} evaluate --group-id {GROUP} --manifest {done.folder}/manifest --gold {GOLD}""")
