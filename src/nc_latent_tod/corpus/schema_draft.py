@@ -12,8 +12,8 @@ from nc_latent_tod.schema import identifier
 COMMENT = "comment"
 """The key under which a draft asks; readers of schemas do not look at it."""
 
-_SERVICE = ("Describe the service in the words of users. If they also book or buy, add that intent (is_transactional: true) and "
-            "its slots, such as day, time or people: a table does not show them.")
+_SERVICE = ("Describe the service in the words of users. If they also book or buy, add that intent (is_transactional: true) "
+            "and its slots, such as day, time or people: a table does not show them.")
 _OWN = ("Almost every row has its own value, so users are told it and do not search by it. If they do, add it to the intent's "
         "optional_slots.")
 _MOST_VALUES, _MOST_WORDS = 12, 3  # of a slot whose values are listed, and of such a value
