@@ -12,10 +12,10 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "nc_latent_tod"
 
 LAYERS = {
     0: {"__init__", "errors", "dialogue", "schema", "schema_spec", "labels", "job", "job_section",
-        "job_sections", "job_generation", "job_places", "durable",
-        "aws", "s3"},
+        "job_sections", "section_reading", "job_generation", "job_places", "durable",
+        "aws", "s3", "logs", "process_id"},
     1: {"corpus", "queues", "manifests", "retrieval", "lm", "simulate"},
-    2: {"proposals", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity",
+    2: {"proposals", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity", "database",
         "metrics", "confidence"},
     3: {"labeller", "inference", "asking", "proposing", "evaluation"},
     4: {"pipeline", "plan", "explain", "worker", "heartbeat", "worker_group", "publish", "packing", "train", "tiny",

@@ -8,12 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt
 
-from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.job_places import NAME_PATTERN
 from nc_latent_tod.job_sections import (
     ActTagSection,
@@ -23,6 +22,7 @@ from nc_latent_tod.job_sections import (
     OutputSection,
     Section,
 )
+from nc_latent_tod.section_reading import read_section
 
 _NOT_IN_FINGERPRINT: dict[str, Any] = {
     "output": True, "wandb": True, "profile": True, "run_id": True,
@@ -30,7 +30,6 @@ _NOT_IN_FINGERPRINT: dict[str, Any] = {
     **{task: {"model": {"batch_size", "use_past_key_value_cache", "attn_implementation", "device_map"}}
        for task in ("dst", "act_tag")},
 }
-_VALUE_CHARACTERS = 80  # of a wrong value are shown
 
 
 class Job(Section):
@@ -85,15 +84,7 @@ def parse_job(data: Mapping[str, Any] | str | bytes, source: str = "job.json") -
 
     Raises one `ConfigError` that names every problem: the field's path, its value, and the nearest valid name.
     """
-    decoded = _decode(data, source) if isinstance(data, str | bytes) else data
-    try:
-        return Job.model_validate_json(json.dumps(decoded))
-    except ValidationError as error:
-        problems = [_describe(problem) for problem in error.errors(include_url=False)]
-    except (TypeError, ValueError, RecursionError) as error:
-        problems = [f"not JSON data: {error}"]
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    raise ConfigError("\n  ".join([f"{source}: {count} in this job.", *problems]))
+    return read_section(Job, data, source, "job")
 
 
 def unused_keys(job: Job) -> list[str]:
@@ -119,86 +110,3 @@ def unused_keys(job: Job) -> list[str]:
 def job_schema() -> dict[str, Any]:
     """The JSON Schema of job files, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Job.model_json_schema()}
-
-
-def _decode(text: str | bytes, source: str) -> Any:
-    try:
-        if isinstance(text, bytes):
-            text = text.decode("utf-8-sig")
-        return json.loads(text, object_pairs_hook=_without_duplicates)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{source}: not UTF-8 text ({error}). Save the file as UTF-8.") from error
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{source}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
-    except RecursionError:
-        raise ConfigError(f"{source}: nested too deeply for a job file.") from None
-    except _DuplicateKey as error:
-        raise ConfigError(f"{source}: the key {error.args[0]!r} appears twice in one section: remove one.") from None
-
-
-class _DuplicateKey(Exception):
-    """JSON permits a repeated key and keeps the last, which hides a mistake."""
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    section = dict(pairs)
-    if len(section) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _DuplicateKey(next(key for key in keys if keys.count(key) > 1))
-    return section
-
-
-def _describe(problem: Mapping[str, Any]) -> str:
-    """One problem as `path = value: what is wrong, and what to do`."""
-    location = problem["loc"]
-    path = ".".join(str(part) for part in location) or "the file"
-    match problem["type"]:
-        case "missing":
-            return f"{path}: required, but missing."
-        case "extra_forbidden":
-            return f"{path} = {_shown(problem['input'])}: unknown key.{_instead(location)}"
-        case "value_error":
-            return f"{path}: {problem['ctx']['error']}."
-        case "literal_error":
-            choices = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
-            hint = nearest(str(problem["input"]), choices) or f" Use {problem['ctx']['expected']}."
-            return f"{path} = {_shown(problem['input'])}: not a choice.{hint}"
-        case "string_pattern_mismatch":
-            return f"{path} = {_shown(problem['input'])}: use letters, digits, '_', '.' and '-' only (200 at most)."
-        case "model_type":
-            return f"{path} = {_shown(problem['input'])}: must be a section, {{...}}."
-    return f"{path} = {_shown(problem['input'])}: {problem['msg'][:1].lower()}{problem['msg'][1:]}."
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _VALUE_CHARACTERS else f"{text[:_VALUE_CHARACTERS]}..."
-
-
-def _instead(location: Sequence[str | int]) -> str:
-    """What an unknown key may have meant: a key of its section, or the section that has such a key."""
-    *parents, key = (str(part) for part in location)
-    section: type[BaseModel] = Job
-    for part in parents:
-        section = _section_of(section, part) or section
-    if hint := nearest(key, section.model_fields):
-        return hint
-    owners = [path for path, fields in _sections(Job) if key in fields and path]
-    owners = [path for path in owners if parents and path.startswith(parents[0])] or owners
-    if owners:
-        return f" It belongs in {' or '.join(owners)}."
-    return f" Valid keys here: {', '.join(section.model_fields)}."
-
-
-def _section_of(section: type[BaseModel], name: str) -> type[BaseModel] | None:
-    field = section.model_fields.get(name)
-    kinds = (field.annotation, *get_args(field.annotation)) if field else ()
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-
-
-def _sections(section: type[BaseModel], path: str = "") -> list[tuple[str, set[str]]]:
-    found = [(path, set(section.model_fields))]
-    for name in section.model_fields:
-        if child := _section_of(section, name):
-            found += _sections(child, f"{path}.{name}".strip("."))
-    return found
