@@ -15,10 +15,10 @@ LAYERS = {
         "job_sections", "section_reading", "job_generation", "job_places", "durable",
         "aws", "s3", "logs", "process_id"},
     1: {"corpus", "queues", "manifests", "retrieval", "lm", "simulate"},
-    2: {"proposals", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity", "database",
-        "metrics", "confidence"},
+    2: {"proposals", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity",
+        "database", "metrics", "confidence"},
     3: {"labeller", "inference", "asking", "proposing", "evaluation"},
-    4: {"pipeline", "plan", "explain", "worker", "heartbeat", "worker_group", "publish", "packing", "train", "tiny",
+    4: {"pipeline", "plan", "explain", "worker", "heartbeat", "worker_group", "publish", "packing", "mixture", "finetune", "em", "train", "tiny",
         "tiny_model", "orphans",
         "migrate"},
     5: {"cli", "build", "connect", "quickstart", "own_logs", "experiments", "__main__"},
@@ -28,7 +28,7 @@ LAYERS = {
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 WORLD = {"os", "io", "pathlib", "shutil", "socket", "subprocess", "tempfile", "urllib", "fsspec", "torch"}
 ONLY_BUILD_IMPORTS = {"lm.huggingface", "retrieval.dense", "retrieval.encoder", "queues.sqs", "manifests.dynamo"}
-MAY_IMPORT = {"torch": {"lm", "retrieval", "train", "tiny_model"}, "transformers": {"lm", "retrieval", "train", "tiny_model"},
+MAY_IMPORT = {"torch": {"lm", "retrieval", "train", "tiny_model", "finetune"}, "transformers": {"lm", "retrieval", "train", "tiny_model", "finetune"},
               "faiss": {"retrieval"}, "boto3": {"aws"}, "botocore": {"aws", "s3", "queues"}}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "breakpoint"}
 UNSAFE_IMPORTS = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib"}

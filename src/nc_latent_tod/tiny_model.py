@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -48,6 +49,14 @@ def new_model(tokenizer: PreTrainedTokenizerFast, *, width: int, layers: int, he
         space = torch.randn(width) * words.std()
         for plain, spaced in _spaced_words(tokenizer):
             words[spaced] = words[plain] + 0.5 * space
+    return model
+
+
+def grown_model(checkpoint: Path, tokenizer: PreTrainedTokenizerFast, seed: int) -> GPTBigCodeForCausalLM:
+    """A trained model in float32, with random embeddings (from `seed`) for the tokens that `tokenizer` has more."""
+    model: GPTBigCodeForCausalLM = GPTBigCodeForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+    torch.manual_seed(seed)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     return model
 
 

@@ -95,6 +95,13 @@ def catalogues(schema: Schema, entities: Mapping[str, Sequence[Row]], wording: W
     return talked
 
 
+def entities_of(schema: Schema, entities: Mapping[str, Sequence[Row]], wording: Wording,
+                split: str) -> dict[str, Sequence[Row]]:
+    """The entity table that dialogues of `split` talk about."""
+    return {name: _split(rows, _name_slot(service := schema.service(name), wording.for_service(service), rows), split)
+            for name, rows in entities.items()}
+
+
 def in_heldout(name: str, names: Sequence[str]) -> bool:
     """Whether an entity is of the held-out quarter: the quarter of names with the smallest hashes."""
     ordered = sorted(set(names), key=lambda n: hashlib.sha256(n.encode()).digest())
