@@ -21,14 +21,14 @@ from nc_latent_tod.manifests.local import LocalManifest
 from nc_latent_tod.publish import dataset_name, publish
 from nc_latent_tod.publish.card import histogram
 from nc_latent_tod.publish.folder import differing_file
-from nc_latent_tod.publish.rows import DELETED, confidence
+from nc_latent_tod.publish.rows import DELETED
 from nc_latent_tod.schema import Schema
 
 SCHEMA = Schema.from_json([
     {"service_name": "stay", "slots": [{"name": "stay-area"}, {"name": "day"}], "intents": []},
     {"service_name": "eat", "slots": [{"name": "food"}], "intents": []}, {"service_name": "chat", "slots": [], "intents": []}])
 FAILED = TaskLabel((), None, "no_candidate_parsed")
-LABELLED = TaskLabel((Candidate("[a]", score=math.log(3)), Candidate("[b]", score=0.0), Candidate("x", error="syntax")), 0)
+LABELLED = TaskLabel((Candidate("[]", score=math.log(3)), Candidate("[ ]", score=0.0), Candidate("x", error="syntax")), 0)
 
 
 def turn_of(dialogue_id: str, turn_id: int, prior: dict, change: dict, *acts: Act, dst: TaskLabel = LABELLED) -> Example:
@@ -218,13 +218,6 @@ def test_a_corpus_of_640_dialogues_has_64_for_validation(tmp_path):
     entry = partition(tmp_path, "train", [f"d{i}" for i in range(700)])
     published = publish(manifest_of(tmp_path, entry), "a group", schema=SCHEMA, to=tmp_path / "out")
     assert published.splits == {"train": 636, "validation": 64}
-
-
-def test_confidence_is_a_softmax_over_distinct_readings():
-    assert confidence(LABELLED) == pytest.approx(3 / 4)
-    assert confidence(FAILED) is None
-    assert confidence(TaskLabel((Candidate("[a]", score=None),), 0)) == 1.0
-    assert confidence(TaskLabel((Candidate("[a]", score=-2000.0), Candidate("[b]", score=0.0)), 0)) == pytest.approx(0.0)
 
 
 def test_the_card_counts_by_tenths_and_names_hold_to_the_hub_s_rules(two):

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from nc_latent_tod.build import schema_of
 from nc_latent_tod.cli.job_files import read_job
-from nc_latent_tod.cli.tables import pairs
+from nc_latent_tod.cli.tables import pairs, share
 from nc_latent_tod.connect import manifest_at, open_manifest
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.publish import Published, publish
@@ -28,6 +28,9 @@ def show_published(published: Published) -> RenderableType:
     rows = [("dataset", published.name), ("dialogues", f"{published.dialogues}: " + ", ".join(
         f"{count} in {split}" for split, count in published.splits.items())),
         ("turns", f"{published.turns}, of which {published.failed_turns} with a failed task")]
+    if published.abstained:
+        rows.append(("abstained", ", ".join(f"{what} of {share(count, published.turns)}" for what, count in (
+            (task, published.abstained.get(task, 0)) for task in ("dst", "state", "act_tag"))) + " of the turns"))
     if published.left_out:
         rows.append(("left out", "; ".join(published.left_out)))
     if published.path:

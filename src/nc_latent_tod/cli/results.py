@@ -40,7 +40,8 @@ def plain_flags(arguments: list[str]) -> list[str]:
 
 
 @app.command(cls=PublishCommand, epilog=epilog("nc-latent-tod publish --group-id initial_labelling --to datasets",
-                                               "nc-latent-tod publish --group-id initial_labelling --hf-username me --public"))
+                                               "nc-latent-tod publish --group-id initial_labelling --hf-username me --public",
+                                               "nc-latent-tod publish --group-id second --to datasets --min-confidence 0.9"))
 def publish(
     group_id: GroupOption,
     to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", show_default=False,
@@ -59,14 +60,21 @@ def publish(
                                                    help="Default: 64, or a tenth of a small corpus.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the validation dialogues.")] = 0,
     license: Annotated[str | None, typer.Option("--license", show_default=False, help="For the data card.")] = None,
+    min_confidence: Annotated[float | None, typer.Option("--min-confidence", metavar="SHARE", show_default=False, help=
+                                                         "Leave out labels that are less sure: above 0, at most 1.")] = None,
+    temperature: Annotated[str | None, typer.Option("--temperature", metavar="FILE.json", show_default=False, help=
+                                                    "Compute confidence at the temperatures that `calibrate` fitted, or at "
+                                                    "one number. Default: 1.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Merge a group's runs into one dataset, verified, in a folder or on the Hub (private unless --public)."""
     from nc_latent_tod.cli.publishing import publish_group, show_published
+    from nc_latent_tod.publish.abstention import read_temperatures
 
     published = publish_group(group_id, job_file=job_file, manifest=manifest, schema=schema, to=to, hf_username=hf_username,
                               public=not private, allow_missing=allow_missing, validation_dialogues=validation, seed=seed,
-                              license=license)
+                              license=license, min_confidence=min_confidence,
+                              temperatures=read_temperatures(temperature) if temperature else None)
     if as_json:
         print_json({**asdict(published), "path": str(published.path) if published.path else None})
     else:

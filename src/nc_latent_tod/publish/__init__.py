@@ -7,13 +7,15 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nc_latent_tod.confidence import TASKS, Temperatures
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.manifests import Manifest, ManifestEntry
+from nc_latent_tod.publish.abstention import Abstention
 from nc_latent_tod.publish.card import data_card
 from nc_latent_tod.publish.folder import save_whole
 from nc_latent_tod.publish.hub import push
@@ -24,7 +26,7 @@ from nc_latent_tod.publish.partitions import (
     repeated_dialogues,
     short_ranges,
 )
-from nc_latent_tod.publish.rows import TASKS, features, rows
+from nc_latent_tod.publish.rows import features, rows
 from nc_latent_tod.schema import Schema
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Published:
     url: str | None = None
     reused: bool = False  # an identical folder was there already
     left_out: tuple[str, ...] = ()  # what is missing, in words
+    abstained: dict[str, int] = field(default_factory=dict)  # turns whose dst, act_tag or state is left out as too unsure
 
 
 @dataclass(slots=True)
@@ -65,12 +68,14 @@ class _Merged:
 
 def publish(manifest: Manifest, group_id: str, *, schema: Schema, to: Path | None = None, hf_username: str | None = None,
             public: bool = False, allow_missing: bool = False, validation_dialogues: int | None = None, seed: int = 0,
-            license: str | None = None, token: str | None = None) -> Published:
+            license: str | None = None, token: str | None = None, min_confidence: float | None = None,
+            temperatures: Temperatures | None = None) -> Published:
     """Merge the runs of a group, verify them and write the dataset to `to`/NAME, to the Hub as `hf_username`/NAME, or both.
 
     NAME is `manifest_self_labelled_<group>_<dialogues>_<hash of the entries>`; equal entries give equal bytes. An identical
     folder is left as it is. Private on the Hub unless `public`. Validation: `validation_dialogues` whole dialogues drawn by
-    `seed` (default 64, or a tenth of fewer than 640).
+    `seed` (default 64, or a tenth of fewer than 640). Labels less sure than `min_confidence`, at the
+    `temperatures`, are null (`abstention`), and both are part of the hash.
 
     Raises `DamagedError` naming every missing, damaged or duplicate partition; `allow_missing` goes on without the missing
     and the damaged ones. Raises `ConfigError` where there is nothing to publish, nowhere to publish it, a different folder
@@ -81,30 +86,34 @@ def publish(manifest: Manifest, group_id: str, *, schema: Schema, to: Path | Non
     entries = manifest.entries(group_id)
     if not entries:
         raise ConfigError(f"The manifest has no finished run of group {group_id!r}: check the group id and the manifest.")
-    merged = _merge(entries, schema)
+    abstention = Abstention(min_confidence, temperatures or {})
+    merged = _merge(entries, schema, abstention)
     _refuse(group_id, merged, allow_missing)
-    name = dataset_name(group_id, merged.entries, len(merged.dialogues))
+    name = dataset_name(group_id, merged.entries, len(merged.dialogues), abstention)
     dataset = _dataset(merged, schema, validation_dialogues, seed)
-    card = _card(dataset, name, group_id, merged, seed, license)
+    abstained = _abstained(dataset, group_id, abstention)
+    card = _card(dataset, name, group_id, merged, seed, license, abstention, abstained)
     path, reused = save_whole(dataset, card, Path(to) / name) if to is not None else (None, False)
     url = push(dataset, card, f"{hf_username}/{name}", public=public, token=token) if hf_username else None
     return Published(
         name, len(merged.dialogues), sum(split.num_rows for split in dataset.values()),
         sum(entry.num_failures for entry in merged.entries),
-        {split: len(set(data["dialogue_id"])) for split, data in dataset.items()}, path, url, reused, tuple(merged.left_out))
+        {split: len(set(data["dialogue_id"])) for split, data in dataset.items()}, path, url, reused,
+        tuple(merged.left_out), abstained)
 
 
-def dataset_name(group_id: str, entries: Sequence[ManifestEntry], dialogues: int) -> str:
+def dataset_name(group_id: str, entries: Sequence[ManifestEntry], dialogues: int, abstention: Abstention | None = None) -> str:
     """`manifest_self_labelled_<group>_<dialogues>_<hash>`. The hash is of what the runs hold, not of when they ran."""
     held = [(e.group_id, e.run_id, e.labelled_dataset_split_name, e.num_dialogues, e.num_logs, e.sha256) for e in entries]
-    digest = hashlib.sha256(json.dumps(sorted(held)).encode()).hexdigest()[:8]
+    identity = [*sorted(held), *(abstention.identity if abstention else [])]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
     ending = f"_{dialogues}_{digest}"
     prefix = "manifest_self_labelled_"
     group = re.sub(r"[^A-Za-z0-9_-]+|--+", "-", group_id)[: _NAME_CHARACTERS - len(prefix) - len(ending)]
     return f"{prefix}{group}{ending}"
 
 
-def _merge(entries: Sequence[ManifestEntry], schema: Schema) -> _Merged:
+def _merge(entries: Sequence[ManifestEntry], schema: Schema, abstention: Abstention) -> _Merged:
     import pyarrow as pa
 
     merged, arrow_schema = _Merged(), features(schema).arrow_schema
@@ -118,7 +127,8 @@ def _merge(entries: Sequence[ManifestEntry], schema: Schema) -> _Merged:
             merged.left_out.append(named(entry))
             continue
         merged.entries.append(entry)
-        table = pa.Table.from_pylist([row for turns in partition for row in rows(turns, schema)], schema=arrow_schema)
+        table = pa.Table.from_pylist([row for turns in partition for row in rows(turns, schema, abstention)],
+                                     schema=arrow_schema)
         start = 0
         for turns in partition:
             dialogue_id = turns[0].turn.dialogue_id
@@ -158,7 +168,18 @@ def _dataset(merged: _Merged, schema: Schema, validation_dialogues: int | None, 
         for split, members in parts.items() if members})
 
 
-def _card(dataset: DatasetDict, name: str, group_id: str, merged: _Merged, seed: int, license: str | None) -> str:
+def _abstained(dataset: DatasetDict, group_id: str, abstention: Abstention) -> dict[str, int]:
+    """Turns by what is left out of them; warns where confidence cannot tell labels apart."""
+    if abstention.minimum is None:
+        return {}
+    if not any(value for split in dataset.values() for task in TASKS for value in split[f"entropy_{task}"]):
+        logger.warning("%s: every turn has one reading only, so every confidence is 1 and --min-confidence leaves out failed "
+                       "turns alone. Label with several samples, or with proposals.", group_id)
+    return dict(sorted(Counter(what for split in dataset.values() for row in split["abstained"] for what in row).items()))
+
+
+def _card(dataset: DatasetDict, name: str, group_id: str, merged: _Merged, seed: int, license: str | None,
+          abstention: Abstention, abstained: Mapping[str, int]) -> str:
     columns = {column: [value for split in dataset.values() for value in split[column]]
                for column in ("failures", "job_fingerprint", "model_fingerprint", "code_version",
                               *(f"confidence_{task}" for task in TASKS))}
@@ -167,6 +188,6 @@ def _card(dataset: DatasetDict, name: str, group_id: str, merged: _Merged, seed:
     return data_card(
         name, group_id=group_id, entries=merged.entries, seed=seed, license=license, left_out=merged.left_out,
         splits={split: (len(set(data["dialogue_id"])), data.num_rows) for split, data in dataset.items()},
-        confidences={task: columns[f"confidence_{task}"] for task in TASKS},
+        confidences={task: columns[f"confidence_{task}"] for task in TASKS}, abstention=abstention, abstained=abstained,
         failures=dict(sorted(Counter(f for row in columns["failures"] for f in row).items())),
         fingerprints=dict(sorted(configuration.items())))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.publish.abstention import Abstention
 from nc_latent_tod.publish.rows import DELETED
 
 _BINS = 10
@@ -30,9 +31,10 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 
 def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], splits: Mapping[str, tuple[int, int]],
               confidences: Mapping[str, Sequence[float | None]], failures: Mapping[str, int], fingerprints: Mapping[str, int],
-              left_out: Sequence[str], seed: int, license: str | None) -> str:
+              left_out: Sequence[str], seed: int, license: str | None, abstention: Abstention,
+              abstained: Mapping[str, int]) -> str:
     """Write the card. `splits`: dialogues and turns by split; `failures`: turns by "task: reason"; `fingerprints`: turns by
-    job, model and code; `left_out`: what is missing, in words.
+    job, model and code; `left_out`: what is missing, in words; `abstained`: turns by what is left out of them as too unsure.
     """
     turns = sum(turns for _, turns in splits.values())
     size = next((tag for limit, tag in _SIZES if turns < limit), "1M<n<10M")
@@ -49,9 +51,12 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
         f"`slot_values`, `last_slot_values` and `turn_slot_values` are the state after the turn, before it, and the change: "
         f"{{service: {{slot: value}}}}, null where there is none, `{DELETED}` where the turn deletes a value. "
         "`system_utterances` and `user_utterances` hold the history up to the turn, whose answer is `system_response`. "
-        "`confidence_*` is the chosen reading's share among the distinct readings that parsed (softmax of ranking scores); "
-        "null where nothing was chosen. `failures` names the tasks without a reading: such a turn keeps the state before it, "
-        "or has no acts.",
+        f"`confidence_dst` and `confidence_act_tag` are the chosen reading's share among the distinct readings that parsed "
+        f"(softmax of ranking scores{_temperature(abstention)}), `margin_*` its lead, `entropy_*` the entropy in nats, "
+        "`agreement_*` the share of all samples that gave it; null where nothing was chosen. `confidence_slots` and "
+        "`confidence_acts` add up the readings that hold the value or act, `confidence_state` multiplies the changes up to the "
+        "turn. `failures` names the tasks without a reading: such a turn keeps the state before it, or has no acts.",
+        *_abstention(abstention, abstained, turns),
         "## Quality",
         *[f"Confidence of `{task}`, turns by tenths:\n\n{histogram(values)}" for task, values in confidences.items()],
         "Turns without a reading:",
@@ -83,6 +88,28 @@ def _method(fingerprints: Mapping[str, int]) -> str:
                      "schema and, where given, an entity table. Their confidence is a pseudo-probability by hand-set weights; "
                      "it orders readings and is not calibrated.")
     return " ".join(parts)
+
+
+def _temperature(abstention: Abstention) -> str:
+    """At what temperature the softmax is, to stand behind it."""
+    if not abstention.temperatures:
+        return ", which are not calibrated"
+    return " / temperature: " + ", ".join(f"{task} {value:.4g}" for task, value in sorted(abstention.temperatures.items()))
+
+
+def _abstention(abstention: Abstention, abstained: Mapping[str, int], turns: int) -> list[str]:
+    """What was left out as too unsure, and what that means for a reader."""
+    if abstention.minimum is None:
+        return []
+    counts = [(what, f"{abstained.get(task, 0)} of {turns}") for task, what in (
+        ("dst", "`turn_slot_values`"), ("state", "`slot_values`"),
+        ("act_tag", "`system_response_acts`, `delexicalised_response`"))]
+    return ["## Left out as too unsure",
+            f"Labels with a confidence below {abstention.minimum:g}, and those of failed tasks, are null, and `abstained` says "
+            "so: `dst` without the turn's change, `act_tag` without its acts, `state` without the state, which is unknown from "
+            "the first missing change to the end of the dialogue. Rows stay, so dialogues are whole. `last_slot_values` is "
+            "always there: it is the state that the change was read against, missing changes included.",
+            _table(("null column", "turns"), counts)]
 
 
 def histogram(values: Sequence[float | None]) -> str:

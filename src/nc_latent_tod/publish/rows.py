@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nc_latent_tod.errors import ConfigError, nearest
-from nc_latent_tod.labels import Act, Example, TaskLabel
+from nc_latent_tod.labels import Act, Example
+from nc_latent_tod.publish.abstention import STATE, Abstention, confidence_features, confidences
 from nc_latent_tod.schema import Schema
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 DELETED = "[DELETE]"
 """In `turn_slot_values`, the value of a slot that the turn removes from the state; null there means no change."""
-
-TASKS = ("dst", "act_tag")
 
 
 def features(schema: Schema) -> Features:
@@ -32,28 +30,36 @@ def features(schema: Schema) -> Features:
         "slot_values": slots, "turn_slot_values": slots, "last_slot_values": slots,
         "system_response_acts": acts, "last_system_response_acts": acts,
         "system_response": text, "delexicalised_response": text,
-        **{f"confidence_{task}": Value("float32") for task in TASKS},
+        **confidence_features(schema),
         "failures": [text], "run_id": text, "job_fingerprint": text, "model_fingerprint": text, "code_version": text,
     })
 
 
-def rows(turns: Sequence[Example], schema: Schema) -> list[dict[str, Any]]:
-    """One row a turn of one dialogue, in order. Raises `ConfigError` where a label has a slot that `schema` lacks."""
-    domains = sorted({service for e in turns for service in (*e.label.state, *(a.service for a in e.label.acts)) if service})
-    made = []
-    for i, example in enumerate(turns):
-        label, turn = example.label, example.turn
+def rows(turns: Sequence[Example], schema: Schema, abstention: Abstention) -> list[dict[str, Any]]:
+    """One row a turn of one dialogue, in order; what `abstention` leaves out is null.
+
+    Raises `ConfigError` where a label has a slot that `schema` lacks.
+    """
+    absent = abstention.of(turns)
+    domains = sorted({service for example, without in zip(turns, absent, strict=True)
+                      for service in _services(example, without) if service})
+    made: list[dict[str, Any]] = []
+    for i, (example, sure) in enumerate(zip(turns, confidences(turns, schema, abstention.temperatures), strict=True)):
+        label, turn, without = example.label, example.turn, absent[i]
+        state, change, before = (_slots(slots, schema, example) for slots in (label.state, label.change, example.prior_state))
+        has_acts = "act_tag" not in without
         made.append({
             "dialogue_id": turn.dialogue_id, "turn_id": turn.turn_id, "domains": domains,
             "system_utterances": [e.turn.last_system_utterance for e in turns[: i + 1]],
             "user_utterances": [e.turn.user_utterance for e in turns[: i + 1]],
-            "slot_values": _slots(label.state, schema, example),
-            "turn_slot_values": _slots(label.change, schema, example),
-            "last_slot_values": _slots(example.prior_state, schema, example),
-            "system_response_acts": _acts(label.acts),
-            "last_system_response_acts": _acts(turns[i - 1].label.acts) if i else [],
-            "system_response": turn.system_response, "delexicalised_response": label.delexicalised_response,
-            **{f"confidence_{task}": confidence(label.tasks.get(task)) for task in TASKS},
+            "slot_values": None if STATE in without else state,
+            "turn_slot_values": None if "dst" in without else change,
+            "last_slot_values": before,
+            "system_response_acts": _acts(label.acts) if has_acts else None,
+            "last_system_response_acts": made[-1]["system_response_acts"] if made else [],
+            "system_response": turn.system_response,
+            "delexicalised_response": label.delexicalised_response if has_acts else None,
+            **sure, "abstained": list(without),
             "failures": [f"{task}: {reason}" for task, reason in sorted(label.failures.items())],
             "run_id": example.run_id, "job_fingerprint": label.provenance.get("job", ""),
             "model_fingerprint": label.provenance.get("model", ""), "code_version": label.provenance.get("code", ""),
@@ -61,18 +67,11 @@ def rows(turns: Sequence[Example], schema: Schema) -> list[dict[str, Any]]:
     return made
 
 
-def confidence(task: TaskLabel | None) -> float | None:
-    """The chosen reading's share among the distinct readings that parsed: softmax of their scores (nats).
-
-    1.0 where there was one reading only, so it says nothing about greedy decoding; None where nothing was chosen.
-    """
-    if task is None or task.chosen is None:
-        return None
-    scores = [c.score for c in task.candidates if c.error is None and c.score is not None]
-    chosen = task.candidates[task.chosen].score
-    if chosen is None or not math.isfinite(chosen):
-        return 1.0 if len(scores) <= 1 else None
-    return 1.0 / sum(math.exp(min(score - chosen, 700.0)) for score in scores)
+def _services(example: Example, without: Sequence[str]) -> set[str]:
+    """The services of what is published of a label."""
+    label = example.label
+    return {*(label.state if STATE not in without else ()), *(label.change if "dst" not in without else ()),
+            *(act.service for act in label.acts if "act_tag" not in without)}
 
 
 def _slots(state: Mapping[str, Mapping[str, str | None]], schema: Schema, example: Example) -> dict[str, dict[str, str | None]]:
