@@ -124,7 +124,9 @@ def policy_of(queue: str, dead: str, table: str, bucket: str | None) -> dict[str
                "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"),
         _allow("ManifestAndRecords", [table], "dynamodb", "DescribeTable", "GetItem", "PutItem", "UpdateItem", "Query",
                "ConditionCheckItem"),
-        _allow("OnlyForGc", [table], "dynamodb", "Scan")]
+        _allow("OnlyForGc", [table], "dynamodb", "Scan"),
+        {**_allow("NotesOfItsQueue", [table], "dynamodb", "DeleteItem"),  # never a run or a job's record
+         "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"queue:{queue.rpartition(':')[2]}:*"]}}}]
     if bucket:
         arn = f"arn:{queue.split(':')[1]}:s3:::{bucket}"
         statements += [_allow("FindLabels", [arn], "s3", "ListBucket"),

@@ -59,7 +59,10 @@ def test_the_policy_allows_what_workers_do_and_nothing_else(aws: LocalAws, run) 
     resources = {resource for statement in policy["Statement"] for resource in statement["Resource"]}
     assert not any("*" in action for action in actions)
     assert {"sqs:ChangeMessageVisibility", "dynamodb:ConditionCheckItem", "s3:PutObject"} <= actions
-    assert not actions & {"sqs:DeleteQueue", "sqs:PurgeQueue", "dynamodb:DeleteTable", "dynamodb:DeleteItem", "s3:DeleteBucket"}
+    assert not actions & {"sqs:DeleteQueue", "sqs:PurgeQueue", "dynamodb:DeleteTable", "s3:DeleteBucket"}
+    [deletes] = [statement for statement in policy["Statement"] if "dynamodb:DeleteItem" in statement["Action"]]
+    assert deletes["Action"] == ["dynamodb:DeleteItem"], "of the queue's notes alone: no run, and no job's record"
+    assert deletes["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"queue:{NAMES[1]}:*"]}}
     assert resources == {"arn:aws:sqs:eu-west-1:123456789012:made.fifo", "arn:aws:sqs:eu-west-1:123456789012:made-dead.fifo",
                          "arn:aws:dynamodb:eu-west-1:123456789012:table/made", "arn:aws:s3:::made", "arn:aws:s3:::made/*"}
 

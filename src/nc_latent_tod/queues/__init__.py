@@ -6,6 +6,8 @@ from collections.abc import Collection
 from typing import Any, Protocol
 
 from nc_latent_tod.aws import Fence
+from nc_latent_tod.queues.notes import Notes
+from nc_latent_tod.queues.orders import Orders
 from nc_latent_tod.queues.status import DeadLetter, Letter, QueueStatus
 
 
@@ -43,12 +45,14 @@ class Queue(Protocol):
     """Where jobs wait."""
 
     poll_s: float  # a wait for a job that costs little
+    notes: Notes  # that everyone who reaches the queue can read
+    orders: Orders  # groups that are paused or cancelled
 
     def put(self, job: dict[str, Any]) -> bool:
         """Add a job; False where an equal one is waiting, in flight or done already."""
 
     def receive(self, wait_s: float) -> Delivery | None:
-        """Take a job, waiting up to `wait_s` seconds; None where there is none."""
+        """Take a job whose group is not paused, waiting up to `wait_s` seconds; None where there is none."""
 
     def drained(self) -> bool:
         """True where no job is ready or in flight. May be late to say so, but not early: a delayed job counts."""

@@ -4,6 +4,7 @@ ready/ in_flight/ done/ dead/   job files, moved by rename: a job's state is the
 jobs/                           a hard link to every job file, under the job's name: makes enqueueing idempotent
 leases/                         who holds a job in flight
 errors/                         one file a failed attempt, named like the job file when it failed
+workers/ groups/                notes: who works here, which groups are paused or cancelled
 scratch/                        files being written; leftovers of killed processes are harmless
 """
 
@@ -148,8 +149,15 @@ class QueueFolder:
             worker=lease.worker if lease else "unknown",
             age_s=max(0.0, time.time() - lease.taken_at) if lease else 0.0,
             attempt=name.attempts if name else 0,
+            silent_s=self._silence(file_name),
             progress=lease.progress if lease else "",
         )
+
+    def _silence(self, file_name: str) -> float:
+        try:
+            return max(0.0, time.time() - (self.in_flight / file_name).stat().st_mtime)
+        except FileNotFoundError:  # settled meanwhile
+            return 0.0
 
     def _dead(self, file_name: str) -> DeadLetter:
         name = JobFileName.parse(file_name)

@@ -18,8 +18,10 @@ from nc_latent_tod.durable import move, sync_folder, write_new
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.queues.delivery import FolderDelivery
 from nc_latent_tod.queues.folder import QueueFolder, file_names, read_job
+from nc_latent_tod.queues.folder_notes import FolderNotes
 from nc_latent_tod.queues.job_name import JobFileName, fingerprint, job_name
-from nc_latent_tod.queues.leases import Lease, LeaseWatch
+from nc_latent_tod.queues.leases import Lease, LeaseWatch, silence
+from nc_latent_tod.queues.orders import Orders, group_of
 from nc_latent_tod.queues.status import DeadLetter, Letter, QueueStatus
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0  # between two looks at an empty queue
@@ -49,8 +51,10 @@ class FolderQueue:
         self._folder = QueueFolder(path)
         self._lease_s = lease_s
         self._max_attempts = max_attempts
-        self._host = socket.gethostname()
-        self._worker = worker or f"{self._host}:{os.getpid()}"
+        self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
+        self.notes = FolderNotes(self._folder)
+        self.orders = Orders(self.notes)
+        self._groups: dict[str, str] = {}  # by job name, filled while groups are paused
         self._watch = LeaseWatch(self._folder.in_flight, self._folder.leases, default_lease_s=lease_s)
         self._waiting: deque[str] = deque()
         self._listing_ends = self._next_look = 0.0  # monotonic
@@ -180,11 +184,9 @@ class FolderQueue:
             return None
         for file_name in self._watch.expired():
             name = JobFileName.parse(file_name)
-            if name is None:
+            if name is None or self._is_paused(self._folder.in_flight / file_name, name):
                 continue
-            holder = Lease.read(self._folder.leases / file_name)
-            worker = holder.worker if holder else "a worker"
-            reason = f"the lease of {worker} ran out in attempt {name.attempts}: it was killed or got stuck"
+            reason = silence(Lease.read(self._folder.leases / file_name), name.attempts)
             if name.attempts >= self._max_attempts:
                 self._bury(self._folder.in_flight / file_name, replace(name, token=token_hex(4)), reason)
             elif delivery := self._take(self._folder.in_flight / file_name, name):
@@ -204,9 +206,20 @@ class FolderQueue:
             name = JobFileName.parse(path.name)
             if name is None:
                 self._bury(path, None, "this file was not put here by the queue: enqueue it instead of copying it")
-            elif delivery := self._take(path, name):
+            elif not self._is_paused(path, name) and (delivery := self._take(path, name)):
                 return delivery
         return None
+
+    def _is_paused(self, path: Path, name: JobFileName) -> bool:
+        if not self.orders.all():
+            return False
+        if name.job_name not in self._groups:
+            try:
+                job = read_job(path)
+            except FileNotFoundError:  # another worker was faster
+                return True
+            self._groups[name.job_name] = "" if isinstance(job, str) else group_of(job)
+        return self.orders.is_paused(self._groups[name.job_name])
 
     def _take(self, path: Path, name: JobFileName) -> FolderDelivery | None:
         """Make a job this worker's; None where another was faster, or where the file is not the job that was put."""
@@ -222,14 +235,7 @@ class FolderQueue:
         if isinstance(job, str):
             self._bury(taken, name, job)
             return None
-        lease = Lease(
-            worker=self._worker,
-            host=self._host,
-            pid=os.getpid(),
-            attempt=name.attempts,
-            taken_at=time.time(),
-            lease_s=self._lease_s,
-        )
+        lease = Lease.taken(self._worker, attempt=name.attempts, lease_s=self._lease_s)
         delivery = FolderDelivery(self._folder, name, job, lease=lease, max_attempts=self._max_attempts)
         delivery.announce()
         return delivery

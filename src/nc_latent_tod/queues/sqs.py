@@ -15,7 +15,9 @@ from typing import Any
 from nc_latent_tod.errors import ConfigError, LeaseLostError
 from nc_latent_tod.queues.job_name import job_name
 from nc_latent_tod.queues.ledger import DEAD, DONE, IN_FLIGHT, PENDING, READY, SENDING, JobLedger, JobRecord, Refused
+from nc_latent_tod.queues.ledger_notes import LedgerNotes
 from nc_latent_tod.queues.message import Message, decode, encode
+from nc_latent_tod.queues.orders import Orders, group_of
 from nc_latent_tod.queues.sqs_client import LONGEST_VISIBILITY_S, SqsClient
 from nc_latent_tod.queues.sqs_delivery import SqsDelivery
 from nc_latent_tod.queues.sqs_letters import DeadLetters
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 _SHORT_POLL_S = 0.2  # between two looks where the wait is too short for a long poll
 _BEATS_MISSED = 2  # leases without a heartbeat after which a holder does not count as alive, by the wall clock
 _LONGEST_POSTPONEMENT_S = 900.0
+_SHORTEST_LEAVE_S = 30.0  # before a message of a paused group is looked at again
+_RENEW_AFTER = 20  # receipts; the queue's policy gives a message up after 50
 _LETTERS_EVERY_S = 60.0  # between two looks for messages that SQS itself gave up
 
 
@@ -52,6 +56,8 @@ class SqsQueue:
         self._sqs = SqsClient(path, client=client)
         self._ledger = JobLedger(table or self._sqs.table, self._sqs.name, region=self._sqs.region)
         self._letters = DeadLetters(self._sqs, self._ledger)
+        self.notes = LedgerNotes(self._ledger.table, self._sqs.name, region=self._sqs.region)
+        self.orders = Orders(self.notes)
         self._lease_s, self._max_attempts, self._backoff_s = float(math.ceil(lease_s)), max_attempts, backoff_s
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
         self._next_look = 0.0
@@ -108,7 +114,8 @@ class SqsQueue:
         return QueueStatus(
             ready=sum(record.state in (SENDING, READY) for record in records),
             in_flight=tuple(InFlight(name=record.name, worker=record.worker, age_s=max(0.0, now - record.taken_at),
-                                     attempt=record.attempts, progress=record.progress) for record in held),
+                                     attempt=record.attempts, silent_s=max(0.0, now - record.beat_at),
+                                     progress=record.progress) for record in held),
             done=sum(record.state == DONE for record in records),
             dead=tuple(DeadLetter(r.name, r.reason, r.attempts) for r in records if r.state == DEAD))
 
@@ -140,6 +147,9 @@ class SqsQueue:
         if record.state == DONE:
             log.debug("%s: is done, its message is dropped", record.name)
             self._sqs.delete(message)
+            return None
+        if self.orders.is_paused(group_of(job)):
+            self._leave(message, record)
             return None
         try:
             if record.state == DEAD:
@@ -176,6 +186,13 @@ class SqsQueue:
             return None
         return self._hold(message, replace(record, attempts=0), job, received_at, run=record.run + 1)
 
+    def _leave(self, message: Message, record: JobRecord) -> None:
+        """A message whose group is paused: look again later, and before SQS gives it up for its receipts or its age."""
+        if message.receives >= _RENEW_AFTER:
+            self._letters.renew(message, record)
+        else:
+            self._hide(message, min(_LONGEST_POSTPONEMENT_S, _SHORTEST_LEAVE_S * message.receives))
+
     def _bury_silent(self, message: Message, record: JobRecord) -> None:
         reason = _silence(record) if record.state == IN_FLIGHT else record.reason
         self._letters.bury(message, record, reason)
@@ -193,8 +210,11 @@ class SqsQueue:
 
     def _postpone(self, message: Message) -> None:
         """A second message of a job that is in flight: look again later."""
+        self._hide(message, min(_LONGEST_POSTPONEMENT_S, self._lease_s * message.receives))
+
+    def _hide(self, message: Message, seconds: float) -> None:
         try:
-            self._sqs.hide(message, min(_LONGEST_POSTPONEMENT_S, self._lease_s * message.receives))
+            self._sqs.hide(message, seconds)
         except LeaseLostError as error:
             log.debug("%s", error)
 

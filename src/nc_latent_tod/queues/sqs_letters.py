@@ -34,6 +34,13 @@ class DeadLetters:
         with suppress(Refused):  # a worker has it already
             self._ledger.change(record.name, {"state": SENDING, "run": record.run}, state=READY)
 
+    def renew(self, message: Message, record: JobRecord) -> None:
+        """Send a job's message again and delete this one: the copy has no receipts, and 14 days to live."""
+        self._sqs.send(message.body, group=record.name, deduplication=f"{record.name[-16:]}-{record.run}-{message.message_id}",
+                       format=message.attributes.get("format", ""))
+        with suppress(LeaseLostError):
+            self._sqs.delete(message)
+
     def bury(self, message: Message, record: JobRecord, reason: str) -> None:
         """Give a job up. Raises `Refused` where `record` is not the newest."""
         dead = self._ledger.change(record.name, {"token": record.token, "state": record.state}, state=DEAD, reason=reason,

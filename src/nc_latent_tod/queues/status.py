@@ -14,6 +14,7 @@ class InFlight:
     worker: str  # host:pid; "unknown" between taking a job and saying so
     age_s: float  # since it was taken, by the wall clock: for display only
     attempt: int  # from 1
+    silent_s: float = 0.0  # since the holder's last heartbeat, by the wall clock: for display only
     progress: str = ""  # what the worker reported last
 
 
