@@ -28,7 +28,8 @@ LAYERS = {
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 WORLD = {"os", "io", "pathlib", "shutil", "socket", "subprocess", "tempfile", "urllib", "fsspec", "torch"}
 ONLY_BUILD_IMPORTS = {"lm.huggingface", "retrieval.dense", "retrieval.encoder", "queues.sqs", "manifests.dynamo"}
-MAY_IMPORT = {"torch": {"lm", "retrieval", "train", "tiny_model", "finetune"}, "transformers": {"lm", "retrieval", "train", "tiny_model", "finetune"},
+_MODELS = {"lm", "retrieval", "train", "tiny_model", "finetune"}
+MAY_IMPORT = {"torch": _MODELS, "transformers": _MODELS,
               "faiss": {"retrieval"}, "boto3": {"aws"}, "botocore": {"aws", "s3", "queues"}}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "breakpoint"}
 UNSAFE_IMPORTS = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib"}

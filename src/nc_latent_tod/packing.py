@@ -39,8 +39,8 @@ def call_segments(task: Task, example: Example, order: Order) -> list[Segment]:
 
 
 def pack(task: Task, order: Order, examples: Sequence[Example], *, length: int, count: Callable[[str], int],
-         rng: random.Random) -> list[Segment]:
-    """Fill `length` tokens with the preamble and calls drawn from `examples`, in a third of the packs alike ones.
+         rng: random.Random, calls: int | None = None) -> list[Segment]:
+    """Fill `length` tokens with the preamble and calls drawn from `examples` (at most `calls`), in a third of the packs alike.
 
     Alike are examples that share a slot of their labels with one drawn at random, as retrieved examples would.
     """
@@ -53,7 +53,7 @@ def pack(task: Task, order: Order, examples: Sequence[Example], *, length: int, 
         pool = rng.sample(pool[:alike], alike) + pool[alike:]
     segments = [Segment(task.preamble, False)]
     used = count(task.preamble)
-    for example in pool:
+    for example in pool[:calls]:
         call = call_segments(task, example, order)
         used += sum(count(segment.text) for segment in call)
         segments.extend(call)
