@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -14,7 +15,7 @@ from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.corpus.gold import GoldTurns
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.metrics import PER_SERVICE, Pair, Scores, pair
+from nc_latent_tod.metrics import PER_SERVICE, PER_TURN, Pair, Scores, pair
 from nc_latent_tod.metrics.bootstrap import Estimate
 from nc_latent_tod.schema import Schema
 
@@ -47,13 +48,17 @@ def show_scores(scores: Scores, only: Collection[str] = ()) -> RenderableType:
             overall.add_row(metric.replace("_", " "), *_cells(estimate))
     parts: list[RenderableType] = [overall]
     if scores.by_service and not only:
-        services = Table("service", *(metric.replace("_", " ") for metric in PER_SERVICE), title="By service",
-                         title_justify="left")
-        for service, metrics in scores.by_service.items():
-            services.add_row(Text(service), *(_cells(metrics[metric])[0] for metric in PER_SERVICE))
-        parts.append(services)
+        parts.append(_scoped("service", scores.by_service, PER_SERVICE))
+        parts.append(_scoped("turn", scores.by_turn, PER_TURN))
     parts += [Text(f"{count} turns failed: {reason}", style="red") for reason, count in scores.failures.items()]
     return Group(*parts)
+
+
+def _scoped(scope: str, scores: Mapping[Any, Mapping[str, Estimate]], metrics: Sequence[str]) -> Table:
+    table = Table(scope, *(metric.replace("_", " ") for metric in metrics), title=f"By {scope}", title_justify="left")
+    for name, estimates in scores.items():
+        table.add_row(Text(str(name)), *(_cells(estimates[metric])[0] for metric in metrics))
+    return table
 
 
 def _cells(estimate: Estimate) -> tuple[str, str]:

@@ -27,6 +27,7 @@ OVERALL = ("joint_goal_accuracy", "fuzzy_joint_goal_accuracy", "turn_accuracy", 
            *(f"{level}_{part}" for level in ("act", "act_slot", "act_slot_value") for part in ("precision", "recall", "f1")),
            "failed_turns")
 PER_SERVICE = ("joint_goal_accuracy", "slot_precision", "slot_recall", "slot_f1", "act_f1", "act_slot_value_f1")
+PER_TURN = ("joint_goal_accuracy", "turn_accuracy", "slot_f1", "act_f1", "act_slot_value_f1", "failed_turns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Scores:
     turns: int
     overall: Mapping[str, Estimate]  # OVERALL
     by_service: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)  # PER_SERVICE
-    by_turn: Mapping[int, Estimate] = field(default_factory=dict)  # joint goal accuracy by position, from 0
+    by_turn: Mapping[int, Mapping[str, Estimate]] = field(default_factory=dict)  # PER_TURN by position, from 0
     failures: Mapping[str, int] = field(default_factory=dict)  # turns by "task: reason"
 
     def to_json(self) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def score(pairs: Sequence[Pair], *, schema: Schema | None = None, resamples: int
         dialogues=len(table.dialogues), turns=len(pairs), overall={name: estimates["", name] for name in OVERALL},
         by_service={service: {name: estimates[f"service:{service}", name] for name in PER_SERVICE}
                     for service in sorted({scope[8:] for scope, _ in table.keys if scope.startswith("service:")})},
-        by_turn={turn: estimates[f"turn:{turn}", "joint_goal_accuracy"]
+        by_turn={turn: {name: estimates[f"turn:{turn}", name] for name in PER_TURN}
                  for turn in sorted({int(scope[5:]) for scope, _ in table.keys if scope.startswith("turn:")})},
         failures=dict(sorted(reasons.items())))
 
@@ -140,5 +141,3 @@ def _table(pairs: Sequence[Pair], schema: Schema | None) -> _Table:
             if key in sums:
                 table[row, column] = sums[key]
     return _Table(list(by_dialogue), keys, table)
-
-

@@ -8,7 +8,7 @@ import numpy as np
 
 from nc_latent_tod.labels import Act, Gold, StateChange
 from nc_latent_tod.metrics.bootstrap import Estimate, estimate, ratio, resampled
-from nc_latent_tod.metrics.sums import normalised, same_change
+from nc_latent_tod.metrics.sums import act_key, same_change
 
 
 def rank_of_change(candidates: Sequence[StateChange], gold: Gold) -> int | None:
@@ -18,8 +18,8 @@ def rank_of_change(candidates: Sequence[StateChange], gold: Gold) -> int | None:
 
 def rank_of_acts(candidates: Sequence[Sequence[Act]], gold: Gold) -> int | None:
     """The place of the annotated acts, values included, among candidates, from 0; None where they are not there."""
-    expected = set(map(_key, gold.label.acts))
-    return next((i for i, acts in enumerate(candidates) if set(map(_key, acts)) == expected), None)
+    expected = set(map(act_key, gold.label.acts))
+    return next((i for i, acts in enumerate(candidates) if set(map(act_key, acts)) == expected), None)
 
 
 def coverage(ranks: Iterable[tuple[str, int | None]], first: Sequence[int] = (1, 4, 8), *, resamples: int = 1000,
@@ -36,7 +36,3 @@ def coverage(ranks: Iterable[tuple[str, int | None]], first: Sequence[int] = (1,
     sums = np.stack(list(rows.values())) if rows else np.zeros((0, len(first), 2))
     samples = resampled(sums, resamples if rows else 0, seed)
     return {k: estimate(float(ratio(sums.sum(axis=0))[i]), samples[:, i]) for i, k in enumerate(first)}
-
-
-def _key(act: Act) -> tuple[str, str, str, str]:
-    return act.act, act.service, act.slot, normalised(act.value)

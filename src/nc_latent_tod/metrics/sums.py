@@ -32,22 +32,20 @@ def categorical_slots(schema: Schema | None) -> frozenset[tuple[str, str]]:
 def add_turn(sums: Sums, turn_id: int, label: Label, gold: Gold, categorical: frozenset[tuple[str, str]]) -> None:
     """Add what one turn contributes to every metric of its dialogue."""
     position = min(turn_id, MAX_TURN_POSITION)
-    predicted, expected = _flat(label.state), _flat(gold.label.state)
-    right = {key for key, value in predicted.items() if key in expected and value in _accepted(gold, key, expected)}
-    _add_state(sums, "", predicted, expected, right)
-    sums[f"turn:{position}", "joint_goal_accuracy"][0] += len(right) == len(predicted) == len(expected)
-    sums[f"turn:{position}", "joint_goal_accuracy"][1] += 1
-    sums["", "fuzzy_joint_goal_accuracy"][0] += _similarity(predicted, expected, gold, categorical)
-    sums["", "fuzzy_joint_goal_accuracy"][1] += 1
-    sums["", "turn_accuracy"][0] += same_change(label.change, gold)
-    sums["", "turn_accuracy"][1] += 1
-    sums["", "failed_turns"][0] += bool(label.failures)
-    sums["", "failed_turns"][1] += 1
+    predicted, expected = flat(label.state), flat(gold.label.state)
+    right = {key for key, value in predicted.items() if key in expected and value in accepted(gold, key, expected)}
+    acts_predicted, acts_expected = (label.acts, gold.label.acts) if gold.has_acts else ((), ())
+    similarity, is_same = _similarity(predicted, expected, gold, categorical), same_change(label.change, gold)
+    for scope in ("", f"turn:{position}"):
+        _add_state(sums, scope, predicted, expected, right)
+        _add_acts(sums, scope, acts_predicted, acts_expected)
+        for name, value in (("fuzzy_joint_goal_accuracy", similarity), ("turn_accuracy", is_same),
+                            ("failed_turns", bool(label.failures))):
+            sums[scope, name][0] += value
+            sums[scope, name][1] += 1
     for service in {service for service, _ in {**predicted, **expected}}:
         mine, theirs = ({k: v for k, v in part.items() if k[0] == service} for part in (predicted, expected))
         _add_state(sums, f"service:{service}", mine, theirs, {key for key in right if key[0] == service})
-    acts_predicted, acts_expected = (label.acts, gold.label.acts) if gold.has_acts else ((), ())
-    _add_acts(sums, "", acts_predicted, acts_expected)
     for service in {act.service for act in (*acts_predicted, *acts_expected) if act.service}:
         _add_acts(sums, f"service:{service}", *([a for a in acts if a.service == service]
                                                 for acts in (acts_predicted, acts_expected)))
@@ -72,17 +70,22 @@ def _similarity(predicted: Mapping, expected: Mapping, gold: Gold, categorical: 
         return 0.0
     product = 1.0
     for key, value in predicted.items():
-        accepted = _accepted(gold, key, expected)
-        if value not in accepted:
+        right = accepted(gold, key, expected)
+        if value not in right:
             product *= 0.0 if key in categorical else max(
-                fuzz.token_sort_ratio(value, one, processor=utils.default_process) for one in accepted) / 100
+                fuzz.token_sort_ratio(value, one, processor=utils.default_process) for one in right) / 100
     return product
+
+
+def act_key(act: Act) -> tuple[str, ...]:
+    """An act as it is compared, with its value."""
+    return act.act, act.service, act.slot, normalised(act.value)
 
 
 _LEVELS: Mapping[str, Callable[[Act], tuple[str, ...]]] = {
     "act": lambda act: (act.act, act.service),
     "act_slot": lambda act: (act.act, act.service, act.slot),
-    "act_slot_value": lambda act: (act.act, act.service, act.slot, normalised(act.value)),
+    "act_slot_value": act_key,
 }
 
 
@@ -96,11 +99,13 @@ def _add_acts(sums: Sums, scope: str, predicted: Iterable[Act], expected: Iterab
             sums[scope, f"{level}_{name}"][1] += denominator
 
 
-def _flat(state: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], str]:
+def flat(state: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], str]:
+    """A state as normalised values by (service, slot)."""
     return {(service, slot): normalised(value) for service, slots in state.items() for slot, value in slots.items()}
 
 
-def _accepted(gold: Gold, key: tuple[str, str], expected: Mapping[tuple[str, str], str]) -> set[str]:
+def accepted(gold: Gold, key: tuple[str, str], expected: Mapping[tuple[str, str], str]) -> set[str]:
+    """The normalised values that are right for a slot of the gold state; `expected` is that state, flat."""
     service, slot = key
     return {expected[key], *map(normalised, gold.alternatives.get(service, {}).get(slot, ()))}
 
@@ -109,7 +114,7 @@ def same_change(change: StateChange, gold: Gold) -> bool:
     """Whether a change is the annotated one: the same slots, each with an accepted value."""
     mine, theirs = ({(service, slot): value for service, slots in part.items() for slot, value in slots.items()}
                     for part in (change, gold.label.change))
-    expected = _flat(gold.label.state)
+    expected = flat(gold.label.state)
     return mine.keys() == theirs.keys() and all(
         (value is None) == (theirs[key] is None)
-        and (value is None or normalised(value) in _accepted(gold, key, expected)) for key, value in mine.items())
+        and (value is None or normalised(value) in accepted(gold, key, expected)) for key, value in mine.items())
