@@ -36,5 +36,5 @@ def show_published(published: Published) -> RenderableType:
     if published.path:
         rows.append(("folder", f"{published.path}{' (was there already)' if published.reused else ''}"))
     if published.url:
-        rows.append(("Hub", published.url))
+        rows.append(("Hub", f"{published.url}{' (up to date: nothing uploaded)' if published.unchanged else ''}"))
     return pairs(rows)

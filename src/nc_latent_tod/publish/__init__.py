@@ -51,6 +51,7 @@ class Published:
     path: Path | None = None
     url: str | None = None
     reused: bool = False  # an identical folder was there already
+    unchanged: bool = False  # the Hub held these files already: nothing was uploaded
     left_out: tuple[str, ...] = ()  # what is missing, in words
     abstained: dict[str, int] = field(default_factory=dict)  # turns whose dst, act_tag or state is left out as too unsure
 
@@ -73,8 +74,8 @@ def publish(manifest: Manifest, group_id: str, *, schema: Schema, to: Path | Non
     """Merge the runs of a group, verify them and write the dataset to `to`/NAME, to the Hub as `hf_username`/NAME, or both.
 
     NAME is `manifest_self_labelled_<group>_<dialogues>_<hash of the entries>`; equal entries give equal bytes. An identical
-    folder is left as it is. Private on the Hub unless `public`. Validation: `validation_dialogues` whole dialogues drawn by
-    `seed` (default 64, or a tenth of fewer than 640). Labels less sure than `min_confidence`, at the
+    folder or repository is left as it is. Private on the Hub unless `public`. Validation: `validation_dialogues` whole
+    dialogues drawn by `seed` (default 64, or a tenth of fewer than 640). Labels less sure than `min_confidence`, at the
     `temperatures`, are null (`abstention`), and both are part of the hash.
 
     Raises `DamagedError` naming every missing, damaged or duplicate partition; `allow_missing` goes on without the missing
@@ -94,11 +95,11 @@ def publish(manifest: Manifest, group_id: str, *, schema: Schema, to: Path | Non
     abstained = _abstained(dataset, group_id, abstention)
     card = _card(dataset, name, group_id, merged, seed, license, abstention, abstained)
     path, reused = save_whole(dataset, card, Path(to) / name) if to is not None else (None, False)
-    url = push(dataset, card, f"{hf_username}/{name}", public=public, token=token) if hf_username else None
+    url, unchanged = push(dataset, card, f"{hf_username}/{name}", public=public, token=token) if hf_username else (None, False)
     return Published(
         name, len(merged.dialogues), sum(split.num_rows for split in dataset.values()),
         sum(entry.num_failures for entry in merged.entries),
-        {split: len(set(data["dialogue_id"])) for split, data in dataset.items()}, path, url, reused,
+        {split: len(set(data["dialogue_id"])) for split, data in dataset.items()}, path, url, reused, unchanged,
         tuple(merged.left_out), abstained)
 
 

@@ -26,7 +26,7 @@ def save_whole(dataset: DatasetDict, card: str, folder: Path) -> tuple[Path, boo
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        with _no_progress_bars():
+        with no_progress_bars():
             dataset.save_to_disk(str(temporary / "data"))
         (temporary / "data" / "README.md").write_text(card, "utf-8")
         if not folder.exists():
@@ -43,7 +43,8 @@ def save_whole(dataset: DatasetDict, card: str, folder: Path) -> tuple[Path, boo
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
+    """The bars of `datasets` are off within this context."""
     import datasets
 
     if datasets.are_progress_bars_disabled():
