@@ -20,7 +20,7 @@ LAYERS = {
     3: {"labeller", "inference", "asking", "proposing", "evaluation"},
     4: {"pipeline", "plan", "explain", "worker", "heartbeat", "worker_group", "publish", "packing", "mixture", "finetune", "em", "train", "tiny",
         "tiny_model", "orphans",
-        "migrate"},
+        "migrate", "seeding"},
     5: {"cli", "build", "connect", "quickstart", "own_logs", "experiments", "__main__"},
 }
 """A module or package of `nc_latent_tod` has one layer. A new one is entered here."""

@@ -30,6 +30,7 @@ from nc_latent_tod.proposals import Proposer
 from nc_latent_tod.proposing import Proposing, proposals_of
 from nc_latent_tod.retrieval import Retriever
 from nc_latent_tod.schema import Schema
+from nc_latent_tod.seeding import Seeding
 from nc_latent_tod.tasks import Task
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
@@ -45,7 +46,7 @@ class Builder:
     def __init__(self) -> None:
         self._models: dict[str, LanguageModel] = {}
         self._proposers: dict[tuple[str | None, Schema], Proposer] = {}
-        self._labels = lru_cache(maxsize=2_000)(read_examples)
+        self._seeding = Seeding()
 
     def backends(self, job: Job, *, fence: Fence | None = None) -> Backends:
         """What `job` works with. Nothing large is loaded yet. Raises `ConfigError` where the job names what is not there.
@@ -57,10 +58,8 @@ class Builder:
             manifest=open_manifest(job.manifest, fence=fence),
             dialogues=lambda: dialogues_of(job),
             labeller=lambda: self._labeller(job, schema),
-            labels=self._labels_of)
-
-    def _labels_of(self, entry: ManifestEntry) -> Sequence[Example]:
-        return self._labels(entry.labels_url, entry.sha256)
+            labels=_labels_of,
+            seeding=self._seeding)
 
     def _labeller(self, job: Job, schema: Schema) -> Labeller:
         dst = self._inference(job, job.dst, state_tracking(job, schema), schema)
@@ -77,7 +76,7 @@ class Builder:
         generation, sampling = section.generation_cfg, section.generation_cfg.sampling_args
         greedy = generation.generation_mode == "greedy"
         return Inference(
-            task=task, lm=self.model(section.model), retriever=self._retriever(section, task),
+            task=task, lm=self.model(section.model), retriever=self._retriever(section, task, schema),
             ranking=generation.generation_mode, keep=sampling.n,
             sampling=Sampling(n=sampling.draws, top_p=sampling.top_p, temperature=0.0 if greedy else sampling.temperature,
                               max_new_tokens=sampling.max_new_tokens, stop=section.model.stop_sequences),
@@ -101,19 +100,24 @@ class Builder:
             self._models[key] = _load_model(section)
         return self._models[key]
 
-    def _retriever(self, section: TaskSection, task: Task) -> Retriever:
+    def _retriever(self, section: TaskSection, task: Task, schema: Schema) -> Retriever:
         from nc_latent_tod.retrieval.dense import DenseRetriever, NoRetriever
 
         if not section.retriever.is_enabled:
             return NoRetriever()
         encoder = self._encoder(section.retriever.model_name_or_path)
-        return DenseRetriever(encoder, lambda example: task.retrieval_text(example.turn, example.prior_state))
+        return DenseRetriever(encoder, lambda example: task.retrieval_text(example.turn, example.prior_state),
+                              kind=(task.name, schema))
 
     @cached_property
     def _encoder(self):  # type: ignore[no-untyped-def]
         from nc_latent_tod.retrieval.encoder import SentenceEncoder
 
         return lru_cache(maxsize=4)(SentenceEncoder)
+
+
+def _labels_of(entry: ManifestEntry) -> Sequence[Example]:
+    return read_examples(entry.labels_url, entry.sha256)
 
 
 def schema_of(job: Job) -> Schema:

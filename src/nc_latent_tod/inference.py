@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from nc_latent_tod.asking import NO_CANDIDATE_PARSED, Inferred, failed, turn_by_turn
 from nc_latent_tod.dialogue import Turn
@@ -14,7 +15,7 @@ from nc_latent_tod.lm import Completion, LanguageModel, Sampling
 from nc_latent_tod.noisy_channel import Ranking, merge, rank, uses_channel
 from nc_latent_tod.prompts import Prompt, answer
 from nc_latent_tod.proposing import Propose
-from nc_latent_tod.retrieval import Retriever
+from nc_latent_tod.retrieval import Block, Retriever
 from nc_latent_tod.tasks import Task, fit_prompt
 
 _MARGIN = 16  # tokens kept free: texts tokenised together may take a few more than apart
@@ -59,6 +60,14 @@ class Inference:
     def learn(self, examples: Sequence[Example]) -> None:
         """Add labelled turns to the pool, all but those on which this task failed or had nothing to read."""
         self.retriever.add([e for e in examples if self._is_labelled(e)])
+
+    def embed(self, examples: Sequence[Example], stored: Mapping[bytes, Any]) -> Block:
+        """What `learn` would add, as a block for the pools of many jobs: see `Retriever.embed`."""
+        return self.retriever.embed([e for e in examples if self._is_labelled(e)], stored)
+
+    def embeddings(self, examples: Sequence[Example]) -> dict[bytes, Any]:
+        """The embeddings of what `learn` would add: see `Retriever.embeddings`."""
+        return self.retriever.embeddings([e for e in examples if self._is_labelled(e)])
 
     def _is_labelled(self, example: Example) -> bool:
         outcome = example.label.tasks.get(self.task.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nc_latent_tod.corpus.examples import read_bytes, write_bytes
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.manifests import Manifest, ManifestEntry
+from nc_latent_tod.seeding import stored_embeddings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,15 @@ def migrate(source: Manifest, target: Manifest, group_id: str, *, labels_to: str
 
 
 def _with_labels(entry: ManifestEntry, labels_to: str) -> ManifestEntry:
-    """Copy the label file of an entry; the entry with its new URL."""
+    """Copy the label file of an entry and the embeddings beside it; the entry with its new URL."""
     if not (entry.labels_url and entry.sha256):
         raise DamagedError(f"Run {entry.run_id!r} names no label file, or no sha256 of it: leave out the copy of the labels.")
-    url = f"{labels_to.rstrip('/')}/labels/{entry.labels_url.rpartition('/')[2]}"
+    folder = f"{labels_to.rstrip('/')}/labels"
+    url = f"{folder}/{entry.labels_url.rpartition('/')[2]}"
     write_bytes(url, read_bytes(entry.labels_url, entry.sha256))
     read_bytes(url, entry.sha256)
+    for embeddings in stored_embeddings(entry.labels_url):
+        write_bytes(f"{folder}/{embeddings.rpartition('/')[2]}", read_bytes(embeddings))
     return replace(entry, labels_url=url, labelled_dataset_path_or_name=url)
 
 

@@ -20,7 +20,8 @@ register()
 
 Kind = Literal["superseded", "unfinished", "checkpoint", "leftover"]
 
-_LABELS = re.compile(r"(?P<run>.+)-[0-9a-f]{8}\.jsonl(\.gz)?")
+_LABELS = re.compile(r"(?P<run>.+)-[0-9a-f]{8}\.(jsonl(\.gz)?|[0-9a-f]{12}\.vectors)")  # embeddings lie beside their labels
+_VECTORS = re.compile(r"\.[0-9a-f]{12}\.vectors\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def remove_orphans(labels_url: str, orphans: Sequence[Orphan]) -> None:
 def _label_files(files: dict[str, dict[str, Any]], finished: set[str], named: set[str]) -> Iterator[Orphan]:
     for path, info in files.items():
         match = _LABELS.fullmatch(path.rpartition("/")[2])
-        if path not in named and (match or path.endswith(".tmp")):  # files of other making are left alone
+        labels = [_VECTORS.sub(ending, path) for ending in (".jsonl", ".jsonl.gz")]
+        if named.isdisjoint(labels) and (match or path.endswith(".tmp")):  # files of other making are left alone
             kind: Kind = "leftover" if match is None else "superseded" if match["run"] in finished else "unfinished"
             yield Orphan(path, kind, int(info.get("size") or 0), _age_s(info))
 

@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from nc_latent_tod import __version__
@@ -19,6 +19,7 @@ from nc_latent_tod.labeller import Known, Labeller, warmup_groups
 from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import TokenCount
 from nc_latent_tod.manifests import Manifest, ManifestEntry
+from nc_latent_tod.seeding import Seeding, store_embeddings
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Backends:
     dialogues: Callable[[], Sequence[Dialogue]]
     labeller: Callable[[], Labeller]
     labels: Callable[[ManifestEntry], Sequence[Example]]  # of an earlier run
+    seeding: Seeding = field(default_factory=Seeding)
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,17 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
                           "Run the group's first job (job_0) to its end, then this one.")
     seeds = _seeds(job, backends.manifest, finished)
     checkpoint = Checkpoint(f"{job.labels_url}/checkpoints/{job.run}")  # before what takes long: the URL may be wrong
-    dialogues, labeller = backends.dialogues(), backends.labeller()
+    with backends.seeding.reading(list(seeds.values())):
+        dialogues, labeller = backends.dialogues(), backends.labeller()
     control.check_lease()
     made_by = {"job": job.labelling_options, **{key: of for key, of in labeller.provenance.items() if key != "job"}}
     header = checkpoint.open({**made_by, "seed_run_ids": sorted(seeds)}, fixed=tuple(made_by))
     entries = _entries(seeds, header["seed_run_ids"])
-    examples, progress = _label(job, dialogues, labeller, checkpoint, [backends.labels(e) for e in entries], control)
+    backends.seeding.seed(labeller, entries)
+    examples, progress = _label(job, dialogues, labeller, checkpoint, control)
     control.check_lease()
     entry = _store(job, examples, tuple(header["seed_run_ids"]), progress)
+    store_embeddings(entry.labels_url, examples, labeller)
     control.check_lease()
     if job.manifest.write_to_manifest and not backends.manifest.add(entry):
         logger.warning("%s: another worker finished this run first; its labels stand", job.run)
@@ -115,9 +120,9 @@ def replay_job(job: Job, backends: Backends, run_id: str, control: Control | Non
         raise ConfigError(f"Run {run_id!r} was made by a job with fingerprint {entry.config_fingerprint[:12]}, this file has "
                           f"{job.fingerprint[:12]}. Give the job file that the run was made with.")
     seeds = _seeds(job, backends.manifest, finished)
-    pool = [backends.labels(e) for e in _entries(seeds, entry.seed_run_ids)]
     labeller = replace(backends.labeller(), run_id=run_id)
-    examples, progress = _label(job, backends.dialogues(), labeller, None, pool, control or Control())
+    backends.seeding.seed(labeller, _entries(seeds, entry.seed_run_ids))
+    examples, progress = _label(job, backends.dialogues(), labeller, None, control or Control())
     return Result(entry, examples, progress)
 
 
@@ -150,9 +155,7 @@ def _entries(finished: dict[str, ManifestEntry], run_ids: Sequence[str]) -> list
 
 
 def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoint: Checkpoint | None,
-           seeds: Sequence[Sequence[Example]], control: Control) -> tuple[list[Example], Progress]:
-    for examples in seeds:
-        labeller.seed_pool(examples)
+           control: Control) -> tuple[list[Example], Progress]:
     known = checkpoint.labels() if checkpoint else {}
     _check_turns(job, dialogues, known)
     if known:

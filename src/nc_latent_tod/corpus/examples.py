@@ -86,6 +86,11 @@ def read_examples(url: str | Path, sha256: str | None = None) -> list[Example]:
     return list(_examples(read_bytes(url, sha256), str(url)))
 
 
+def read_for_pool(url: str | Path, sha256: str | None = None) -> list[Example]:
+    """Read a label file for a pool of examples: without candidates, which are most of it. Raises as `read_examples` does."""
+    return list(_examples(read_bytes(url, sha256), str(url), with_candidates=False))
+
+
 def read_bytes(url: str | Path, sha256: str | None = None) -> bytes:
     """Read what is stored at `url`; where `sha256` is given, it must match. Raises as `read_examples` does."""
     file_system, path = resolve(url)
@@ -151,7 +156,7 @@ def _line(example: Example) -> bytes:
         return f"{json.dumps(row, sort_keys=True)}\n".encode()
 
 
-def _examples(data: bytes, url: str) -> Iterator[Example]:
+def _examples(data: bytes, url: str, *, with_candidates: bool = True) -> Iterator[Example]:
     if url.endswith(".gz"):
         try:
             data = gzip.decompress(data)
@@ -162,6 +167,10 @@ def _examples(data: bytes, url: str) -> Iterator[Example]:
         raise DamagedError(f"The label file {url} breaks off in line {len(lines) + 1}.")
     for number, line in enumerate(lines, start=1):
         try:
-            yield Example.from_json(json.loads(line))
+            row = json.loads(line)
+            if not with_candidates:
+                for task in row["label"]["tasks"].values():
+                    task.update(candidates=(), retrieved=())
+            yield Example.from_json(row)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedError(f"{url}:{number}: not a labelled turn ({type(error).__name__}: {error}).") from None
