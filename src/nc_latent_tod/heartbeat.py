@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
@@ -24,7 +25,9 @@ class Heartbeat:
         self._held_since = time.monotonic()
         self._lost = ""
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{delivery.delivery_id}", daemon=True)
+        context = contextvars.copy_context()  # its log records are those of the job
+        self._thread = threading.Thread(target=lambda: context.run(self._beat), name=f"heartbeat-{delivery.delivery_id}",
+                                        daemon=True)
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()

@@ -3,54 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nc_latent_tod.attendance import Attendance
 from nc_latent_tod.errors import InterruptedJobError, LeaseLostError, NcLatentTodError, PermanentError, RetryableError
 from nc_latent_tod.heartbeat import Heartbeat
+from nc_latent_tod.job_control import JobControl
+from nc_latent_tod.logs import log_fields, notice
 from nc_latent_tod.queues import Delivery, Queue
+from nc_latent_tod.queues.orders import cancellation, group_of
+from nc_latent_tod.tally import RECEIVE_ERRORS, SECONDS, CurrentJob, Ended, Tally
 
 log = logging.getLogger(__name__)
 
-_REPORT_EVERY_S = 1.0
 _LONGEST_PAUSE_S = 30.0  # after failures
 _STEP_S = 0.1  # a pause is cut short by a signal within this time
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-class JobControl:
-    """How a worker talks to the job that it runs. May be used from any thread."""
-
-    def __init__(self, delivery: Delivery, heartbeat: Heartbeat, should_stop: Callable[[], bool]) -> None:
-        self.should_stop = should_stop
-        """True once a signal asked to stop: finish the turns in hand, checkpoint, raise `InterruptedJobError`."""
-        self.check_lease = heartbeat.check
-        """Raise `LeaseLostError` once another worker may hold the job. Call it before anything is stored."""
-        self.fence = delivery.fence
-        """What a conditional write can be tied to, so that only the newest holder of the job writes; None for some queues."""
-        self._delivery = delivery
-        self._heartbeat = heartbeat
-        self._next_report = 0.0
-
-    def report(self, progress: str | Mapping[str, Any]) -> None:
-        """Show progress in the queue's status, at most once a second; a mapping is shown as JSON."""
-        now = time.monotonic()
-        if now < self._next_report:
-            return
-        self._next_report = now + _REPORT_EVERY_S
-        try:
-            self._delivery.progress(progress if isinstance(progress, str) else json.dumps(progress, default=str))
-        except LeaseLostError as error:
-            self._heartbeat.lose(str(error))
-        except NcLatentTodError as error:
-            log.debug("%s: progress not shown: %s", self._delivery.delivery_id, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +37,7 @@ class WorkSummary:
     retried: int = 0  # failed and given back, or dead after the last attempt
     dead: int = 0  # can never work
     released: int = 0  # given back because a signal asked to stop
+    cancelled: int = 0  # dead letters that resuming their group puts back
     lost: int = 0  # taken over by another worker, or not settled because the queue failed
 
 
@@ -81,11 +58,14 @@ class Worker:
         poll_s: float | None = None,
         drain: bool = False,
         max_jobs: int | None = None,
+        tally: Tally | None = None,
+        ended: Callable[[Ended], None] = lambda ended: None,
     ) -> None:
         """`lease_s`: the heartbeat keeps a job for so long. `poll_s`: one wait for a job, as long as
         suits the queue by default; a signal is seen after it.
 
         `drain`: end when the queue holds no job, neither ready nor in flight elsewhere. `max_jobs`: end after so many.
+        `tally`: counts what is done, `ended` hears of each job that was settled.
         """
         self._queue = queue
         self._run = run
@@ -95,6 +75,9 @@ class Worker:
         self._poll_s = poll_s
         self._drain = drain
         self._max_jobs = max_jobs
+        self._tally = tally or Tally()
+        self._ended = ended
+        self._attendance = Attendance(queue, self._tally)
         self._stopping = False
         self._failures = 0  # in a row
         self._summary = WorkSummary()
@@ -105,7 +88,7 @@ class Worker:
         In the main thread SIGTERM and SIGINT are handled: the first asks the job to stop and gives it back, the
         second ends the process at once with exit code 143 or 130, and the lease of its job runs out.
         """
-        with self._signals():
+        with self._signals(), self._attendance:
             received = 0
             while not self._stopping and (self._max_jobs is None or received < self._max_jobs):
                 delivery = self._receive()
@@ -123,12 +106,16 @@ class Worker:
         self._stopping = True
 
     def _receive(self) -> Delivery | None:
+        began = time.monotonic()
         try:
             return self._queue.receive(self._poll_s)
         except RetryableError as error:
             log.warning("no job received: %s", error)
+            self._tally.count(RECEIVE_ERRORS)
             self._pause()
             return None
+        finally:
+            self._tally.count(SECONDS, "waiting", by=time.monotonic() - began)
 
     def _drained(self) -> bool:
         try:
@@ -142,36 +129,60 @@ class Worker:
         if self._stopping:
             self._settle(delivery, "released", delivery.release)
             return
-        log.info("%s: attempt %d begins", delivery.delivery_id, delivery.attempt)
-        began = time.monotonic()
-        outcome, settle = self._attempt(delivery)
-        settled = self._settle(delivery, outcome, settle)
-        log.info("%s: %s after %.1f s", delivery.delivery_id, settled, time.monotonic() - began)
+        group_id = group_of(delivery.job)
+        self._tally.began(CurrentJob(delivery.delivery_id, group_id, delivery.attempt, time.time()))
+        with log_fields(worker=f"{socket.gethostname()}:{os.getpid()}", job=delivery.delivery_id, group_id=group_id):
+            settled = self._work_on(delivery, group_id)
         self._failures = self._failures + 1 if settled in ("retried", "lost") else 0
         if self._failures:
             self._pause()
 
-    def _attempt(self, delivery: Delivery) -> tuple[str, Callable[[], None] | None]:
-        """Run one job; what became of it, and how to tell the queue."""
+    def _work_on(self, delivery: Delivery, group_id: str) -> str:
+        """Run one job and tell everyone what became of it."""
+        log.info("%s: attempt %d begins", delivery.delivery_id, delivery.attempt)
+        began = time.monotonic()
+        outcome, reason, settle = self._attempt(delivery, group_id)
+        settled = self._settle(delivery, outcome, settle)
+        seconds = time.monotonic() - began
+        log.info("%s: %s after %.1f s", delivery.delivery_id, settled, seconds)
+        self._ended(self._tally.ended(settled, reason, seconds))
+        return settled
+
+    def _attempt(self, delivery: Delivery, group_id: str) -> tuple[str, str, Callable[[], None] | None]:
+        """Run one job; what became of it, why, and how to tell the queue."""
         name = delivery.delivery_id
+        if self._attendance.cancelled(group_id):
+            return self._cancel(delivery, group_id)
         with Heartbeat(delivery, self._lease_s) as heartbeat:
             try:
-                self._run(delivery.job, JobControl(delivery, heartbeat, lambda: self._stopping))
-                return "done", delivery.ack
+                self._run(delivery.job, JobControl(delivery, heartbeat, lambda: self._should_stop(group_id)))
+                return "done", "", delivery.ack
             except PermanentError as error:
                 reason = _reason(error)
                 log.error("%s: can never work, put with the dead letters: %s", name, reason, exc_info=True)
-                return "dead", lambda: delivery.nack(reason, dead=True)
+                return "dead", reason, lambda: delivery.nack(reason, dead=True)
             except InterruptedJobError as error:
+                if self._attendance.cancelled(group_id):
+                    return self._cancel(delivery, group_id)
                 log.info("%s: given back: %s", name, error)
-                return "released", delivery.release
+                return "released", "", delivery.release
             except LeaseLostError as error:
                 log.warning("%s: another worker holds the job now: %s", name, error)
-                return "lost", None
+                return "lost", _reason(error), None
             except Exception as error:  # noqa: BLE001  the one place where anything may come
                 reason = _reason(error)
                 log.warning("%s: attempt %d failed, given back: %s", name, delivery.attempt, reason, exc_info=True)
-                return "retried", lambda: delivery.nack(reason)
+                return "retried", reason, lambda: delivery.nack(reason)
+
+    def _should_stop(self, group_id: str) -> bool:
+        return self._stopping or self._attendance.cancelled(group_id) is not None
+
+    def _cancel(self, delivery: Delivery, group_id: str) -> tuple[str, str, Callable[[], None]]:
+        order = self._attendance.cancelled(group_id)
+        assert order is not None
+        reason = f"{cancellation(group_id)} at {order.at} by {order.by}. nc-latent-tod resume {group_id} puts it back."
+        log.info("%s: %s", delivery.delivery_id, reason)
+        return "cancelled", reason, lambda: delivery.nack(reason, dead=True)
 
     def _settle(self, delivery: Delivery, outcome: str, settle: Callable[[], None] | None) -> str:
         """Tell the queue and count the outcome. Where the queue fails, the lease runs out and the job comes again."""
@@ -210,7 +221,7 @@ class Worker:
         if self._stopping:
             os._exit(128 + number)
         self._stopping = True
-        os.write(2, b"Asked to stop: finishing the turns in hand. Signal again to stop at once.\n")
+        os.write(2, notice("Asked to stop: finishing the turns in hand. Signal again to stop at once."))
 
 
 def _reason(error: BaseException) -> str:

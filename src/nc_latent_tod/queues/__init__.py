@@ -45,8 +45,11 @@ class Queue(Protocol):
     """Where jobs wait."""
 
     poll_s: float  # a wait for a job that costs little
-    notes: Notes  # that everyone who reaches the queue can read
     orders: Orders  # groups that are paused or cancelled
+
+    @property
+    def notes(self) -> Notes:
+        """Notes that everyone who reaches the queue can read."""
 
     def put(self, job: dict[str, Any]) -> bool:
         """Add a job; False where an equal one is waiting, in flight or done already."""
