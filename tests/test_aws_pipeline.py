@@ -88,27 +88,6 @@ def test_a_group_moves_from_a_folder_to_aws_and_is_the_same_dataset(folder: Path
     assert explained.exit_code == 0, explained.stderr
 
 
-def test_jobs_that_can_never_work_are_dead_letters_at_once_and_say_why(folder: Path, shared: dict, aws: LocalAws) -> None:
-    data = json.loads(write_job(folder / "job.json").read_text())["data"]
-    for name, section in {"split": {"eval_set_split_name": "test_0_2"}, "corpus": {"eval_set_path_or_name": "absent.jsonl"},
-                          "schema": {"schema_path": "absent.json"}}.items():
-        write_job(folder / "jobs" / f"{name}.json", data={**data, **section}, **shared)
-    absent = {"model": {"model_name_or_path": "/absent/model"}, "retriever": {"type": "none"}}
-    write_job(folder / "jobs" / "model.json", dst=absent, **shared)
-    queue = open_queue(os.environ["NC_LATENT_TOD_QUEUE_PATH"])
-    call("enqueue", "jobs")
-    queue.put({"run_id": "no-job", "bach": 1})
-
-    worked = call("work", "--drain")
-
-    assert worked.exit_code == 3, worked.stderr
-    letters = {letter.name: letter for letter in queue.letters()}
-    shown = {name: call("dlq", "show", name).stdout for name in letters}
-    assert all(letter.attempts == 1 for letter in letters.values()) and len(letters) == 5
-    for words in ("test_0_2", "absent.jsonl", "absent.json", "absent/model", "bach = 1: unknown key"):
-        assert any(words in text.partition("{")[0] for text in shown.values()), f"{words} in {shown}"
-
-
 def test_workers_share_an_sqs_queue_and_stop_on_request(folder: Path, shared: dict) -> None:
     write_logs(folder / "logs.jsonl", 6)
     write_jobs(folder, **shared)
