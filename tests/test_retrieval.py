@@ -110,3 +110,30 @@ def test_the_packaged_encoder_gives_a_text_one_vector_whatever_is_encoded_with_i
 def test_an_encoder_that_is_not_there_is_an_error_with_what_to_do(tmp_path):
     with pytest.raises(ModelError, match=r"retriever.model_name_or_path"):
         SentenceEncoder(str(tmp_path / "nothing"))
+
+
+def test_the_encoder_without_sentence_transformers_gives_that_librarys_vectors_bit_by_bit(minilm):
+    from sentence_transformers import SentenceTransformer
+
+    from nc_latent_tod.retrieval.encoder import packaged_minilm
+
+    texts = ["short", "hotel(area='east') system: hello user: I need a Room", "  spaces ", "", "🏨 غرفة", "word " * 300]
+    theirs = SentenceTransformer(packaged_minilm()).encode(texts, batch_size=1, normalize_embeddings=True)
+
+    assert np.array_equal(minilm.encode(texts), theirs)
+
+
+def test_an_encoders_fingerprint_changes_with_its_weights_and_not_with_its_place(minilm, tmp_path):
+    import shutil
+
+    from safetensors.numpy import load_file, save_file
+
+    from nc_latent_tod.retrieval.encoder import packaged_minilm
+
+    copy = tmp_path / "copy"
+    shutil.copytree(packaged_minilm(), copy)
+    assert SentenceEncoder(str(copy)).fingerprint == minilm.fingerprint
+    weights = load_file(copy / "model.safetensors")
+    weights["encoder.layer.3.output.dense.bias"] = weights["encoder.layer.3.output.dense.bias"] * np.float32(1.001)
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    assert SentenceEncoder(str(copy)).fingerprint != minilm.fingerprint
