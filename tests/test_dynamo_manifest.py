@@ -79,6 +79,8 @@ def test_a_fault_that_passes_is_waited_out(scripted, fault: Answer) -> None:
 @pytest.mark.parametrize(("fault", "error"), [
     (refusal("ProvisionedThroughputExceededException"), RetryableError), (refusal("InternalServerError", 500), RetryableError),
     (None, RetryableError), (refusal("ExpiredTokenException"), RetryableError),
+    (refusal("InvalidSignatureException", message="Signature expired: 20240101T000000Z is now earlier than"), RetryableError),
+    (refusal("InvalidSignatureException", message="Signature not yet current: 20240101T030000Z is later"), RetryableError),
     (refusal("AccessDeniedException"), RetryableError), (refusal("ValidationException"), ConfigError),
     (refusal("ResourceNotFoundException"), ConfigError),
 ])

@@ -25,10 +25,11 @@ _READ_TIMEOUT_S = 40  # longer than the longest poll of SQS, 20 s
 
 _MISSING = {"ResourceNotFoundException", "NoSuchBucket", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
 _REFUSED = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "ExpiredToken", "ExpiredTokenException", "403",
-            "InvalidAccessKeyId", "InvalidClientTokenId", "MissingAuthenticationToken", "SignatureDoesNotMatch",
-            "UnrecognizedClientException", "KmsAccessDenied", "KMS.AccessDeniedException"}
+            "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSignatureException", "MissingAuthenticationToken",
+            "SignatureDoesNotMatch", "UnrecognizedClientException", "KmsAccessDenied", "KMS.AccessDeniedException"}
+_OTHER_TIME = ("RequestTimeTooSkewed", "Signature expired", "Signature not yet current")  # S3's code, the others' messages
 _PASSING = {"ConditionalRequestConflict", "LimitExceededException", "PriorRequestNotComplete", "RequestLimitExceeded",
-            "ProvisionedThroughputExceededException", "RequestThrottled", "RequestTimeout", "RequestTimeTooSkewed", "SlowDown",
+            "ProvisionedThroughputExceededException", "RequestThrottled", "RequestTimeout", "SlowDown",
             "Throttling", "ThrottlingException", "TransactionConflictException", "TransactionInProgressException"}
 
 
@@ -102,6 +103,8 @@ def error_code(error: Any) -> str:
 
 def _of_answer(message: str, error: Any, opening: bool) -> Exception:
     code, status = error_code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if any(words in message for words in _OTHER_TIME):
+        return RetryableError(f"{message} The clock of this machine is wrong: set it (timedatectl), then try again.")
     if code in _MISSING:
         return ConfigError(f"{message} Create it with scripts/create_aws.py, or correct its name or AWS_DEFAULT_REGION.")
     if code in _REFUSED:
