@@ -33,6 +33,15 @@ def test_an_entry_comes_back_as_it_was_added(manifest: Manifest) -> None:
     assert manifest.entries("initial_labelling") == [whole]
 
 
+def test_one_entry_is_found_by_its_names(manifest: Manifest) -> None:
+    manifest.add(entry("a"))
+    manifest.add(entry("a/b", num_logs=8))
+
+    assert manifest.entry("initial_labelling", "a/b") == entry("a/b", num_logs=8)
+    assert manifest.entry("initial_labelling", "b") is None
+    assert manifest.entry("another", "a") is None
+
+
 def test_an_unknown_group_has_no_entries(manifest: Manifest) -> None:
     manifest.add(entry())
 
@@ -80,6 +89,8 @@ def test_an_empty_name_is_refused(manifest: Manifest) -> None:
         manifest.add(entry(run_id=""))
     with pytest.raises(ConfigError, match="group_id"):
         manifest.entries("")
+    with pytest.raises(ConfigError, match="run_id"):
+        manifest.entry("group", "")
 
 
 def test_groups_are_those_that_have_entries(manifest: Manifest) -> None:

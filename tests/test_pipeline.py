@@ -54,6 +54,17 @@ def test_the_label_file_is_whole_before_its_manifest_entry_is_added(tmp_path):
     assert files(tmp_path) == ["manifest/g/r.json", str(Path(result.entry.labels_url).relative_to(tmp_path))]
 
 
+def test_a_job_that_no_group_seeds_does_not_read_its_group(tmp_path):
+    class Large(LocalManifest):
+        def entries(self, group_id):
+            raise AssertionError("each job would cost more than the one before")
+
+    first = run_job(job(tmp_path), backends(tmp_path, manifest=Large(tmp_path / "manifest")))
+    again = run_job(job(tmp_path), backends(tmp_path, manifest=Large(tmp_path / "manifest")))
+
+    assert again.entry == first.entry and again.progress is None
+
+
 def test_an_entry_says_what_was_done(tmp_path):
     dialogues = [*corpus(6), turns("silent", ("", "hello"), ("east", "ok"))]
     result = run_job(job(tmp_path), backends(tmp_path, dialogues=dialogues))

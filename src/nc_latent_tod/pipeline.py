@@ -78,10 +78,13 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
     `PermanentError` where the job can never work.
     """
     control = control or Control()
-    finished = _finished(backends.manifest, job.manifest.group_id)
-    if job.manifest.write_to_manifest and job.run in finished:
+    if job.manifest.write_to_manifest and (known := backends.manifest.entry(job.manifest.group_id, job.run)):
         logger.info("%s: already in the manifest", job.run)
-        return Result(finished[job.run], ())
+        return Result(known, ())
+    # A large group is read only where it is needed, or each job would cost more than the one before.
+    seeds_itself = job.manifest.seed_retrievers_from_manifest and job.manifest.seed_group_id is None
+    is_read = seeds_itself or job.manifest.group_id_must_exist
+    finished = _finished(backends.manifest, job.manifest.group_id) if is_read else {}
     if job.manifest.group_id_must_exist and not finished:
         raise ConfigError(f"The group {job.manifest.group_id!r} has no finished run and manifest.group_id_must_exist is true. "
                           "Run the group's first job (job_0) to its end, then this one.")

@@ -34,6 +34,9 @@ class Manifest(Protocol):
     def add(self, entry: ManifestEntry) -> bool:
         """Add an entry; False where (group_id, run_id) is already there: the first writer wins."""
 
+    def entry(self, group_id: str, run_id: str) -> ManifestEntry | None:
+        """The entry of one run; None where there is none. Costs the same whatever the group holds."""
+
     def entries(self, group_id: str) -> list[ManifestEntry]:
         """Entries of a group ordered by run_id; [] for an unknown group. Raises `DamagedError` on an unreadable one."""
 

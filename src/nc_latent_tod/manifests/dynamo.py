@@ -61,12 +61,21 @@ class DynamoManifest:
             is_added = self._add_fenced(put, self._fence) if self._fence else self._add(put)
             if is_added:
                 return True
-            stored = self._client.get_item(TableName=self.table, Key={key: item[key] for key in _MAX_KEY_BYTES},
-                                           ConsistentRead=True).get("Item")
+        stored = self.entry(entry.group_id, entry.run_id)
         if stored is None:
             raise RetryableError(f"The entry of run {entry.run_id!r} was removed while it was added. Try again.")
         # Equal to the last letter, the URL of this attempt included: the answer to our own write was lost on its way.
-        return _decode(stored, self.table) == entry
+        return stored == entry
+
+    def entry(self, group_id: str, run_id: str) -> ManifestEntry | None:
+        """The entry of one run; None where there is none. Raises as `entries` does."""
+        key = {"group_id": group_id, "run_id": run_id}
+        for name, value in key.items():
+            _check_key(name, value)
+        with aws.clear_errors(f"read {run_id} in the table {self.table}"):
+            item = self._client.get_item(TableName=self.table, Key={name: {"S": value} for name, value in key.items()},
+                                         ConsistentRead=True).get("Item")
+        return _decode(item, self.table) if item else None
 
     def entries(self, group_id: str) -> list[ManifestEntry]:
         """Entries of a group ordered by run_id; [] for an unknown group.

@@ -33,8 +33,8 @@ class LocalManifest:
         Raises `DamagedError` where the entry that is already there is unreadable, `ConfigError` where the folder
         cannot be used, `RetryableError` on a full disk.
         """
-        folder = self.path / _file_name(entry.group_id, "group_id")
-        target = folder / f"{_file_name(entry.run_id, 'run_id')}.json"
+        target = self._file(entry.group_id, entry.run_id)
+        folder = target.parent
         temporary = folder / f".{uuid4().hex}.tmp"
         try:
             _create(folder)
@@ -52,6 +52,11 @@ class LocalManifest:
         except OSError as error:
             raise RetryableError(f"{target}: cannot add the entry: {error}. Free space, then try again.") from error
         return True
+
+    def entry(self, group_id: str, run_id: str) -> ManifestEntry | None:
+        """The entry of one run; None where there is none. Raises `DamagedError` as `entries` does."""
+        path = self._file(group_id, run_id)
+        return self._entry(path, group_id) if os.path.lexists(path) else None
 
     def entries(self, group_id: str) -> list[ManifestEntry]:
         """Entries of a group ordered by run_id; [] for an unknown group.
@@ -78,6 +83,9 @@ class LocalManifest:
             return []
         except OSError as error:
             raise DamagedError(f"{self.path}: the manifest cannot be listed: {error}. Correct its owner or mode.") from error
+
+    def _file(self, group_id: str, run_id: str) -> Path:
+        return self.path / _file_name(group_id, "group_id") / f"{_file_name(run_id, 'run_id')}.json"
 
     def _entry(self, path: Path, group_id: str) -> ManifestEntry:
         """Read an entry, or remember it where its file is the same as before."""
