@@ -19,7 +19,7 @@ LAYERS = {
         "database", "metrics", "confidence"},
     3: {"labeller", "inference", "agent", "asking", "proposing", "evaluation"},
     4: {"pipeline", "plan", "explain", "worker", "heartbeat", "job_control", "attendance", "tally", "worker_group",
-        "publish", "packing", "mixture", "finetune", "em", "train", "tiny",
+        "publish", "report", "packing", "mixture", "finetune", "em", "train", "tiny",
         "tiny_model", "orphans",
         "migrate", "seeding"},
     5: {"cli", "build", "build_agent", "connect", "quickstart", "own_logs", "experiments", "__main__"},
