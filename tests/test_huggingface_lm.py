@@ -33,6 +33,11 @@ def context_ids(lm: HuggingFaceLM, prompt: str, shared_prefix: str) -> list[int]
     return lm._text.encode(shared_prefix) + lm._text.encode(prompt.removeprefix(shared_prefix))
 
 
+def different_texts(branches: list) -> set[tuple[int, ...]]:
+    """What must be read of one prompt's branches: every token but the last, once where the text up to it is the same."""
+    return {tuple(b.token_ids[:length]) for b in branches for length in range(1, len(b.token_ids))}
+
+
 @pytest.mark.parametrize("shared_prefix", ["", PREAMBLE])
 def test_logprobs_of_samples_equal_plain_forward_passes(lm: HuggingFaceLM, shared_prefix: str) -> None:
     found = lm.sample_branches(PROMPTS, FREE, [1, 2, 3, 4], shared_prefix)
@@ -156,20 +161,21 @@ def test_tokens_of_sampling_are_counted_as_worked_out_by_hand() -> None:
     assert lm.count_tokens(["QQQQQ", "ZZ", "ZZZZ", ""]) == [5, 2, 4, 0]
     found = lm.sample_branches(["QQQQQZZ", "QQQQQZZZZ"], Sampling(n=3, max_new_tokens=4, stop=()), [1, 2], "QQQQQ")
     assert [len(b.token_ids) for p in found for b in p] == [4] * 6
-    # preamble 5, rests 2 + 4, three of the four sampled tokens of 6 branches; the rest of 2 is padded to 4
-    assert lm.tokens.computed == 5 + 2 + 4 + 3 * 6
-    assert lm.tokens.padding == 2
-    # second prompt's preamble, and the whole prompts of the two other samples of each
-    assert lm.tokens.shared == 5 + 2 * (5 + 2) + 2 * (5 + 4)
+    # preamble 5, rests 2 + 4, three of the four sampled tokens of 6 branches, once where branches are still the same
+    read = sum(len(different_texts(branches)) for branches in found)
+    assert lm.tokens.computed == 5 + 2 + 4 + read
+    assert lm.tokens.padding == 2  # the rest of 2 is padded to 4
+    # second prompt's preamble, the whole prompts of the two other samples of each, and what branches have in common
+    assert lm.tokens.shared == 5 + 2 * (5 + 2) + 2 * (5 + 4) + 3 * 6 - read
     assert lm.tokens.computed + lm.tokens.shared == 3 * (7 + 3) + 3 * (9 + 3)  # every sample on its own
 
 
 def test_tokens_of_scoring_are_counted_as_worked_out_by_hand() -> None:
     lm = tiny_lm()
     lm.loglikelihood([("QQQQQZZ", [["Q"], ["ZZ", "Z"], [""]])], "QQQQQ")
-    # preamble 5, rest 2, the first two tokens of ZZZ: the last one is never read; row Q is padded to them
+    # preamble 5, rest 2, the first two tokens of ZZZ: the last one is never read, and row Q has nothing to read at all
     assert lm.tokens.computed == 5 + 2 + 2
-    assert lm.tokens.padding == 2
+    assert lm.tokens.padding == 0
     assert lm.tokens.shared == 7  # the second candidate's context; the empty one has nothing to compute
 
 
@@ -179,7 +185,7 @@ def test_a_finished_branch_leaves_the_batch() -> None:
     [branches] = lm.sample_branches(["QQ"], sampling, [5])
     lengths = [len(b.token_ids) for b in branches]
     assert min(lengths) < max(lengths)
-    assert lm.tokens.computed == 2 + sum(lengths) - 8  # no branch's last token is read
+    assert lm.tokens.computed == 2 + len(different_texts(branches))
 
 
 def test_an_over_long_prompt_is_a_typed_error_that_names_the_lengths() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from nc_latent_tod.phases import Phases
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,25 @@ class TokenCount:
     computed: int = 0  # positions that a forward pass ran over, padding excluded
     shared: int = 0  # prompt positions whose keys and values were taken from a cache instead
     padding: int = 0  # positions computed for nothing
+    phases: Phases = field(default_factory=Phases)  # seconds and computed tokens of tokenise, prefill, decode and score
+
+    @property
+    def padding_share(self) -> float:
+        """Padding among all positions that were computed; 0.0 where none was."""
+        return self.padding / (self.computed + self.padding) if self.padding else 0.0
+
+    def copy(self) -> TokenCount:
+        """What was counted so far."""
+        return TokenCount(self.computed, self.shared, self.padding, self.phases.copy())
+
+    def __add__(self, other: TokenCount) -> TokenCount:
+        return TokenCount(self.computed + other.computed, self.shared + other.shared, self.padding + other.padding,
+                          self.phases + other.phases)
+
+    def __sub__(self, earlier: TokenCount) -> TokenCount:
+        """What came since `earlier`."""
+        return TokenCount(self.computed - earlier.computed, self.shared - earlier.shared, self.padding - earlier.padding,
+                          self.phases - earlier.phases)
 
 
 class LanguageModel(Protocol):

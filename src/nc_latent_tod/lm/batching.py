@@ -1,4 +1,4 @@
-"""Which prompts share a batch."""
+"""Which texts share a forward pass."""
 
 from __future__ import annotations
 
@@ -22,3 +22,21 @@ def group_by_length(lengths: Sequence[int], rows: Sequence[int], batch_size: int
         group.append(index)
     if group:
         yield group
+
+
+def passes(lengths: Sequence[int], *, budget: int, most_rows: int, pass_cost: int) -> Iterator[list[int]]:
+    """Indices of texts that go through the model in one forward pass, padded to the longest of them; longest first.
+
+    A pass has at most `budget` positions, padding included, and `most_rows` texts, or is one text. It ends where its padding
+    would exceed `pass_cost`: what a pass costs besides its positions, in positions.
+    """
+    part: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        width = lengths[part[0]] if part else 0
+        padding = sum(width - lengths[i] for i in [*part, index])
+        if part and (width * (len(part) + 1) > budget or len(part) == most_rows or padding > pass_cost):
+            yield part
+            part = []
+        part.append(index)
+    if part:
+        yield part

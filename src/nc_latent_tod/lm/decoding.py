@@ -10,7 +10,7 @@ import torch
 
 from nc_latent_tod.lm import Completion, Sampling
 from nc_latent_tod.lm.nucleus import choose_tokens, token_logprobs
-from nc_latent_tod.lm.prefill import CachedModel, Contexts
+from nc_latent_tod.lm.reading import Prompts, Reader
 from nc_latent_tod.lm.tokenising import StopStrings, TextTokens
 
 
@@ -29,30 +29,36 @@ class Branch:
         return Completion(self.text, float(sum(self.logprobs)), self.finished)
 
 
-def decode(model: CachedModel, contexts: Contexts, branches: Sequence[Branch], sampling: Sampling,
+def decode(model: Reader, prompts: Prompts, owners: Sequence[int], branches: Sequence[Branch], sampling: Sampling,
            tokens: TextTokens) -> None:
-    """Grow branches to their ends, in place: one a row of `contexts`, which is used up.
+    """Grow branches to their ends, in place; `owners[i]` is the prompt before branch i, in ascending order.
 
-    A branch that has met its end leaves the batch, so no position is computed for it any more.
+    Branches of a prompt are one row while their texts are the same, and part where they differ. A branch that has met its
+    end leaves the batch, so no position is computed for it any more.
     """
     stops = StopStrings(sampling.stop, tokens)
-    alive = list(branches)
+    alive, rows, at = list(branches), prompts, list(owners)  # `at`: the row that each branch stands at
     for step in range(sampling.max_new_tokens):
+        logits = rows.logits[torch.tensor(at, device=rows.logits.device)]  # (branches, vocab)
         uniforms = np.array([branch.stream.random() for branch in alive])
-        chosen = choose_tokens(contexts.logits, uniforms, sampling.top_p, sampling.temperature)  # (rows,)
-        _record(alive, chosen.tolist(), token_logprobs(contexts.logits, chosen).tolist(), stops, tokens)
-        staying = [row for row, branch in enumerate(alive) if not branch.finished]
-        if not staying or step == sampling.max_new_tokens - 1:
+        chosen = choose_tokens(logits, uniforms, sampling.top_p, sampling.temperature).tolist()
+        _record(alive, chosen, token_logprobs(logits, torch.tensor(chosen)).tolist(), stops, tokens)
+        grown = [(row, token) for row, token, branch in zip(at, chosen, alive, strict=True) if not branch.finished]
+        alive = [branch for branch in alive if not branch.finished]
+        if not alive or step == sampling.max_new_tokens - 1:
             break
-        if len(staying) < len(alive):
-            alive = [alive[row] for row in staying]
-            contexts = contexts.select(staying)
-            chosen = chosen[staying]
-        ids = chosen[:, None]  # (rows, 1)
-        contexts.logits = model.extend(contexts, ids, torch.ones_like(ids, dtype=torch.bool), keep=1)[:, -1]
+        different = sorted(set(grown))
+        places = {pair: place for place, pair in enumerate(different)}
+        at = [places[pair] for pair in grown]
+        model.tokens.shared += len(grown) - len(different)
+        parents = [row for row, _ in different]
+        if rows is prompts or parents != list(range(len(rows.logits))):
+            rows = rows.select(parents)
+        ids = torch.tensor([[token] for _, token in different])  # (rows, 1)
+        everywhere = torch.ones_like(ids, dtype=torch.bool)
+        rows.logits = model.extend(rows, ids, everywhere, everywhere)
     for branch in alive:
-        if not branch.finished:
-            branch.text = tokens.decode(branch.token_ids)
+        branch.text = tokens.decode(branch.token_ids)
 
 
 def _record(branches: Sequence[Branch], chosen: Sequence[int], logprobs: Sequence[float], stops: StopStrings,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -18,13 +19,20 @@ from nc_latent_tod.lm.fingerprint import fingerprint_of
 from nc_latent_tod.lm.lengths import UNBOUNDED
 from nc_latent_tod.lm.loading import load_parts
 from nc_latent_tod.lm.nucleus import check_sampling, random_stream
-from nc_latent_tod.lm.prefill import CachedModel, Contexts
+from nc_latent_tod.lm.prefill import CachedModel, Limits
+from nc_latent_tod.lm.reading import Prompts, Reader
 from nc_latent_tod.lm.scoring import score
+from nc_latent_tod.lm.sharing import SharingModel, can_share
 from nc_latent_tod.lm.tokenising import TextTokens
 
 logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
+
+# Positions in a pass. More gives a CPU nothing and costs it memory; the GPU's are not measured, and halved where too many.
+_POSITIONS_ON_CPU, _POSITIONS_ON_GPU = 2_048, 16_384
+# What a pass costs besides its positions: the weights are read, and kernels started.
+_PASS_COST_ON_CPU, _PASS_COST_ON_GPU = 32, 512
 
 
 def load(model_name_or_path: str, *, dtype: str = "float32", device_map: Any = None,
@@ -45,24 +53,27 @@ def load(model_name_or_path: str, *, dtype: str = "float32", device_map: Any = N
 class HuggingFaceLM:
     """A `LanguageModel`. Keeps the keys and values of up to eight shared prefixes for its life.
 
-    `batch_size` is rows through the model at a time: a row is a sample or a candidate. `shared_prefix` and the rest of a
-    prompt are always tokenised apart, so that results are the same whether or not the prefix is cached.
+    `batch_size` is rows through the model at a time: a row is a sample or a candidate. `token_budget` is positions in one
+    forward pass over prompts or candidates; None takes what suits the device. Both are halved where memory does not hold
+    them. `shared_prefix` and the rest of a prompt are always tokenised apart, so that results are the same whether or not
+    the prefix is cached. `attention`: `shared` never copies the keys and values of a prompt to its rows, where the model's
+    attention takes that; `plain` is the reference that does.
     In float32, what shares a batch changes log-probabilities by rounding alone (about 1e-6 nats a token); in half
     precision rounding is large enough to change, now and then, which token is sampled.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, batch_size: int = 16) -> None:
-        self._cached = CachedModel(model)
+    def __init__(self, model: Any, tokenizer: Any, *, batch_size: int = 16, token_budget: int | None = None,
+                 attention: Literal["shared", "plain"] = "shared") -> None:
+        self.tokens = TokenCount()
+        self._cached = CachedModel(model.eval(), self.tokens)
+        self._sharing = SharingModel(model, self.tokens) if attention == "shared" and can_share(model) else None
         self._text = TextTokens(tokenizer, _end_ids(model))
         self._batch_size = max(1, batch_size)
+        self._token_budget = token_budget or (_POSITIONS_ON_CPU if model.device.type == "cpu" else _POSITIONS_ON_GPU)
+        self._pass_cost = _PASS_COST_ON_CPU if model.device.type == "cpu" else _PASS_COST_ON_GPU
         positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or UNBOUNDED
         self.max_length = positions - len(self._text.leading)
         self.fingerprint = fingerprint_of(model, tokenizer)
-
-    @property
-    def tokens(self) -> TokenCount:
-        """Tokens through the model so far. `computed + shared` is what one pass a sample and a candidate would compute."""
-        return self._cached.tokens
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Length of each text in tokens, without special tokens."""
@@ -89,8 +100,10 @@ class HuggingFaceLM:
 
         def draw() -> list[list[Branch]]:
             branches = [[Branch(random_stream(seed, index)) for index in range(sampling.n)] for seed in seeds]
-            for contexts, rows in self._waves(preamble, rests, [sampling.n] * len(prompts), sampling.max_new_tokens):
-                decode(self._cached, contexts, [branches[prompt][index] for prompt, index in rows], sampling, self._text)
+            for model, read, rows in self._waves(preamble, rests, [sampling.n] * len(prompts), sampling.max_new_tokens):
+                with self._phase("decode"):
+                    decode(model, read, [place for place, _, _ in rows],
+                           [branches[prompt][index] for _, prompt, index in rows], sampling, self._text)
             return branches
 
         return self._within_memory(draw)
@@ -103,7 +116,8 @@ class HuggingFaceLM:
         Raises `TurnError('prompt_too_long')` where a context and a continuation are longer than `max_length`.
         """
         preamble, rests = self._split([context for context, _ in requests], shared_prefix)
-        cut = [[self._text.encode_all(segments) for segments in continuations] for _, continuations in requests]
+        with self.tokens.phases.timed("tokenise"):
+            cut = [[self._text.encode_all(segments) for segments in continuations] for _, continuations in requests]
         joined = [[[token for segment in segments for token in segment] for segments in of_request] for of_request in cut]
         room = [max(map(len, of_request), default=0) for of_request in joined]
         self._check_room(preamble, rests, room)
@@ -111,9 +125,11 @@ class HuggingFaceLM:
 
         def scored() -> list[list[list[float]]]:
             scores: list[list[list[float]]] = [[[] for _ in of_request] for of_request in joined]
-            for contexts, rows in self._waves(preamble, rests, list(map(len, worth)), max(room, default=0)):
-                places = [(request, worth[request][row]) for request, row in rows]
-                answers = score(self._cached, contexts, [joined[request][index] for request, index in places])
+            for model, read, rows in self._waves(preamble, rests, list(map(len, worth)), max(room, default=0)):
+                places = [(request, worth[request][row]) for _, request, row in rows]
+                with self._phase("score"):
+                    answers = score(model, read, [place for place, _, _ in rows],
+                                    [joined[request][index] for request, index in places], self._limits)
                 for (request, index), answer in zip(places, answers, strict=True):
                     scores[request][index] = answer
             return scores
@@ -135,7 +151,9 @@ class HuggingFaceLM:
                                      "or with load_in_8bit, or take fewer examples (k_examples).") from error
             # Only here, where the error and what it kept alive are gone, is there memory to give back.
             self._batch_size //= 2
-            logger.warning("the GPU's memory does not hold the batch: it is halved to %d rows", self._batch_size)
+            self._token_budget = max(1, self._token_budget // 2)
+            logger.warning("the GPU's memory does not hold the batch: it is halved to %d rows and %d positions",
+                           self._batch_size, self._token_budget)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
@@ -145,8 +163,9 @@ class HuggingFaceLM:
         if strange:
             raise ValueError(f"a prompt does not begin with the shared prefix: {strange[0][:80]!r} against "
                              f"{shared_prefix[:80]!r}. Pass prompts that hold it, or no shared_prefix.")
-        rests = self._text.encode_all([prompt[len(shared_prefix):] for prompt in prompts])
-        preamble = self._text.leading + self._text.encode(shared_prefix)
+        with self.tokens.phases.timed("tokenise"):
+            rests = self._text.encode_all([prompt[len(shared_prefix):] for prompt in prompts])
+            preamble = self._text.leading + self._text.encode(shared_prefix)
         if shared_prefix and all(rests):
             return preamble, rests
         whole = [preamble + rest for rest in rests]
@@ -161,18 +180,37 @@ class HuggingFaceLM:
                                                    f"holds {limit}. Give fewer examples or shorten the turn.")
 
     def _waves(self, preamble: Sequence[int], rests: Sequence[Sequence[int]], counts: Sequence[int],
-               room: int) -> Iterator[tuple[Contexts, list[tuple[int, int]]]]:
-        """Read every prompt once; yield contexts of at most `batch_size` rows, each with its (prompt, row of the prompt)."""
+               room: int) -> Iterator[tuple[Reader, Prompts, list[tuple[int, int, int]]]]:
+        """Read every prompt once; yield prompts and the rows that follow them, at most `batch_size` of them.
+
+        A row is (place among what was read, prompt, row of the prompt). `room`: the most tokens that are to follow.
+        """
         lengths = [len(preamble) + len(rest) for rest in rests]
         window = self._cached.longest_padded
-        limit = None if window is None else window - room
-        for group in group_by_length(lengths, counts, self._batch_size, may_pad_to=limit):
-            contexts = self._cached.prefill(preamble, [rests[prompt] for prompt in group])
+        is_shared = self._sharing is not None and (window is None or max(lengths, default=0) + room <= window)
+        model: Reader = self._sharing if self._sharing and is_shared else self._cached
+        may_pad_to = None if is_shared or window is None else window - room
+        for group in group_by_length(lengths, counts, self._batch_size, may_pad_to=may_pad_to):
+            with self._phase("prefill"):
+                read = model.read(preamble, [rests[prompt] for prompt in group], self._limits)
             self.tokens.shared += sum((counts[prompt] - 1) * lengths[prompt] for prompt in group)
             rows = [(place, prompt, row) for place, prompt in enumerate(group) for row in range(counts[prompt])]
             for at in range(0, len(rows), self._batch_size):
-                chunk = rows[at:at + self._batch_size]
-                yield contexts.select([place for place, _, _ in chunk]), [(prompt, row) for _, prompt, row in chunk]
+                yield model, read, rows[at:at + self._batch_size]
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self._token_budget, self._batch_size, self._pass_cost)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        """Time a phase and count the tokens that it computes."""
+        before = self.tokens.computed
+        with self.tokens.phases.timed(name):
+            yield
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()  # what was started is done, so its time is this phase's
+        self.tokens.phases.count(name, self.tokens.computed - before)
 
 
 def _sums(segments: Sequence[Sequence[int]], logprobs: Sequence[float]) -> tuple[float, ...]:

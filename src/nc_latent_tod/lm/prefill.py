@@ -1,7 +1,8 @@
-"""Keys and values of prompts, computed once and shared.
+"""Keys and values of prompts, computed once and copied to the rows that need them: the plain way, for any causal model.
 
 A row of a batch is laid out as [preamble][padding][rest of the prompt][what follows]. The preamble is the same in every row
 and is computed once in the life of the model; the rest is computed once a prompt, however many samples or candidates follow.
+`sharing` computes the same numbers without copies, for the models whose attention can be told what is shared.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import copy
 import inspect
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,35 @@ from nc_latent_tod.lm import TokenCount
 
 _PREAMBLES_KEPT = 8  # the least recently used goes first; a job has two or four
 _REPLACING_LAYERS = (DynamicLayer, DynamicSlidingWindowLayer)  # they replace their tensors, never write into them
+
+T = TypeVar("T")
+
+
+class Limits(NamedTuple):
+    """What one forward pass may hold, and what it costs."""
+
+    positions: int  # padding included
+    rows: int
+    pass_cost: int  # of a pass besides its positions, in positions: more padding than this is dearer than another pass
+
+
+class Preambles(Generic[T]):
+    """What was read of the preambles: the least recently used of more than eight goes."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, ...], T] = OrderedDict()
+
+    def __contains__(self, preamble: tuple[int, ...]) -> bool:
+        return preamble in self._kept
+
+    def get(self, preamble: tuple[int, ...], read: Callable[[], T]) -> T:
+        """What is kept of a preamble, or else what `read` gives."""
+        if preamble not in self._kept:
+            self._kept[preamble] = read()
+            while len(self._kept) > _PREAMBLES_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(preamble)
+        return self._kept[preamble]
 
 
 @dataclass
@@ -44,64 +74,61 @@ class Contexts:
 
 
 class CachedModel:
-    """A causal language model with the keys and values of its preambles. Counts every position it computes."""
+    """A causal language model that is read in the plain way. Counts every position it computes."""
 
-    def __init__(self, model: Any) -> None:
-        self._model = model.eval()
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # peft hides the signature
-        self._takes_positions = "position_ids" in inspect.signature(inner.forward).parameters
-        self._preambles: OrderedDict[tuple[int, ...], Contexts] = OrderedDict()
-        self.tokens = TokenCount()
+    def __init__(self, model: Any, tokens: TokenCount) -> None:
+        self._model = model
+        self._takes_positions = takes_positions(model)
+        self._preambles: Preambles[Contexts] = Preambles()
+        self.tokens = tokens
         self.longest_padded = _longest_padded(self._new_cache())
 
     def _new_cache(self) -> DynamicCache:
         return DynamicCache(config=self._model.config)
 
-    def prefill(self, preamble: Sequence[int], rests: Sequence[Sequence[int]]) -> Contexts:
-        """Read prompts, each `preamble` + its rest. No rest may be empty; all are padded to the longest."""
+    def read(self, preamble: Sequence[int], rests: Sequence[Sequence[int]], limits: Limits) -> Contexts:
+        """Read prompts, each `preamble` + its rest, in one pass. No rest may be empty; all are padded to the longest."""
         width = max(map(len, rests))
         ids = torch.tensor([[0] * (width - len(rest)) + list(rest) for rest in rests])  # (rows, width)
         real = torch.tensor([[False] * (width - len(rest)) + [True] * len(rest) for rest in rests])
-        start = self._start(tuple(preamble), len(rests))
-        logits = self.extend(start, ids, real, keep=1)
-        start.logits = logits[:, -1]  # padding stands on the left, so the last position is each prompt's last token
+        start = self._start(tuple(preamble), len(rests), limits)
+        # padding stands on the left, so the last position is each prompt's last token
+        last = (torch.arange(width) == width - 1).expand(len(rests), -1)
+        start.logits = self.extend(start, ids, real, last)
         return start
 
-    def extend(self, contexts: Contexts, ids: Tensor, real: Tensor, keep: int | Tensor) -> Tensor:
+    def extend(self, contexts: Contexts, ids: Tensor, real: Tensor, keep: Tensor) -> Tensor:
         """Read more tokens, in place: `ids` and `real` are (rows, new), `real` False at padding.
 
-        Returns logits after the last `keep` positions, (rows, keep, vocab), or at the positions where the (rows, new) mask
-        `keep` is True, (positions, vocab) in row order.
+        Returns logits at the positions where the (rows, new) mask `keep` is True, (positions, vocab) in row order.
         """
         device = contexts.lengths.device
         counted = int(real.sum())
         self.tokens.computed += counted
         self.tokens.padding += real.numel() - counted
         is_full = counted == real.numel()
-        ids, real = ids.to(device), real.to(device)
+        ids, real, keep = ids.to(device), real.to(device), keep.to(device)
         positions = contexts.lengths[:, None] + (real.cumsum(1) - 1).clamp(min=0)
         contexts.real = None if is_full and contexts.real is None else _join(contexts, real)
         contexts.lengths = contexts.lengths + real.sum(1)
-        mask = keep.to(device) if isinstance(keep, Tensor) else keep
         options = {"position_ids": positions} if self._takes_positions else {}
         logits = self._model(input_ids=ids, past_key_values=contexts.cache, attention_mask=contexts.real, use_cache=True,
-                             logits_to_keep=mask, **options).logits
-        return logits[mask] if isinstance(mask, Tensor) and logits.dim() == 3 else logits
+                             logits_to_keep=keep, **options).logits
+        return logits[keep] if logits.dim() == 3 else logits
 
-    def _start(self, preamble: tuple[int, ...], rows: int) -> Contexts:
+    def _start(self, preamble: tuple[int, ...], rows: int, limits: Limits) -> Contexts:
         """Contexts that hold the preamble alone, in `rows` rows."""
         if not preamble:
             zeros = torch.zeros(rows, dtype=torch.long, device=self._model.device)
             return Contexts(self._new_cache(), None, zeros, torch.empty(0))
-        reused = rows
-        if preamble not in self._preambles:
-            reused -= 1
-            self._preambles[preamble] = self.prefill((), [preamble])
-            while len(self._preambles) > _PREAMBLES_KEPT:
-                self._preambles.popitem(last=False)
-        self._preambles.move_to_end(preamble)
-        self.tokens.shared += reused * len(preamble)
-        return self._preambles[preamble].select([0] * rows)
+        self.tokens.shared += (rows if preamble in self._preambles else rows - 1) * len(preamble)
+        return self._preambles.get(preamble, lambda: self.read((), [preamble], limits)).select([0] * rows)
+
+
+def takes_positions(model: Any) -> bool:
+    """Whether a model is told the positions of its tokens."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # peft hides the signature
+    return "position_ids" in inspect.signature(inner.forward).parameters
 
 
 def copy_cache(cache: DynamicCache) -> DynamicCache:
