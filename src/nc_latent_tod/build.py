@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from importlib import resources
+from pathlib import Path
 
 from nc_latent_tod import __version__
 from nc_latent_tod.aws import Fence
@@ -36,6 +37,7 @@ from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
 
 PACKAGED_MODEL = "packaged:tiny-starcoder"
+PACKAGED_MODELS = (PACKAGED_MODEL, "packaged:tiny-agent")
 
 _ROWS_A_PROMPT = 8  # the job's batch size counts prompts, a model's counts the samples or candidates of all of them
 
@@ -62,15 +64,16 @@ class Builder:
             seeding=self._seeding)
 
     def _labeller(self, job: Job, schema: Schema) -> Labeller:
-        dst = self._inference(job, job.dst, state_tracking(job, schema), schema)
-        act_tag = self._inference(job, job.act_tag, act_tagging(job, schema), schema)
+        dst = self.inference(job.dst, state_tracking(job, schema), schema, job.data.entities_path)
+        act_tag = self.inference(job.act_tag, act_tagging(job, schema), schema, job.data.entities_path)
         models = dict.fromkeys((dst.lm.fingerprint, act_tag.lm.fingerprint))
         return Labeller(dst=dst, act_tag=act_tag, run_id=job.run, seed=job.seed, batch_size=job.dst.model.batch_size,
                         provenance={"job": job.fingerprint, "model": "+".join(models), "code": __version__})
 
-    def _inference(self, job: Job, section: TaskSection, task: Task, schema: Schema) -> Inference | Proposing:
+    def inference(self, section: TaskSection, task: Task, schema: Schema, entities_path: str | None) -> Inference | Proposing:
+        """One task as its section sets it."""
         n = section.proposals
-        propose = proposals_of(self._proposer(job.data.entities_path, schema), task, n) if n else None
+        propose = proposals_of(self._proposer(entities_path, schema), task, n) if n else None
         if section.model.model_type == "none" and propose:
             return Proposing(task, propose)
         generation, sampling = section.generation_cfg, section.generation_cfg.sampling_args
@@ -106,7 +109,7 @@ class Builder:
         if not section.retriever.is_enabled:
             return NoRetriever()
         encoder = self._encoder(section.retriever.model_name_or_path)
-        return DenseRetriever(encoder, lambda example: task.retrieval_text(example.turn, example.prior_state),
+        return DenseRetriever(encoder, lambda example: task.retrieval_text(example.turn, task.asked_in(example)),
                               kind=(task.name, schema))
 
     @cached_property
@@ -157,12 +160,18 @@ def token_counter_of(section: ModelSection) -> tuple[Callable[[Sequence[str]], S
     return token_counter(model_path(section))
 
 
+def packaged_model(name: str) -> Path:
+    """The folder of a model that comes with the package."""
+    return Path(str(resources.files("nc_latent_tod"))) / "data" / name
+
+
 def model_path(section: ModelSection) -> str:
     """The folder or Hub id of a model; a packaged name becomes its folder."""
-    if section.model_name_or_path == PACKAGED_MODEL:
-        return str(resources.files("nc_latent_tod") / "data" / "tiny-starcoder")
+    if section.model_name_or_path in PACKAGED_MODELS:
+        return str(packaged_model(section.model_name_or_path.removeprefix(PACKAGED)))
     if section.model_name_or_path.startswith(PACKAGED):
-        raise ConfigError(f"There is no packaged model {section.model_name_or_path!r}. Did you mean {PACKAGED_MODEL!r}?")
+        raise ConfigError(f"There is no packaged model {section.model_name_or_path!r}. "
+                          f"There are: {', '.join(PACKAGED_MODELS)}.")
     return section.model_name_or_path
 
 

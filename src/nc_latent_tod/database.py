@@ -2,7 +2,8 @@
 
 A row matches a service's state if it agrees with every slot that is a column of the table. Slots that are none (a day, a
 number of guests) say how to book, not what to find. Values compare without case and spaces; `dontcare` and what a row leaves
-open match everything. Where no row has the value of an open slot, rows that spell it nearly so count.
+open match everything. Where no row has the value of an open slot, rows of which it is a part ("rose" of "rose inn") or that
+spell it nearly so count.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Database:
         is_spelled = any(_key(row.get(slot, "")) == key for row in self.entities[service])
         if is_spelled or bound is not None or known is None or known.is_categorical:
             return lambda own: _key(own) == key
-        return lambda own: fuzz.ratio(_key(own), key) >= _MIN_RATIO
+        return lambda own: set(key.split()) <= set(_key(own).split()) or fuzz.ratio(_key(own), key) >= _MIN_RATIO
 
     def name_slot(self, service: str) -> str:
         """The slot that names the entities of a service; "" where they have no names."""
@@ -69,6 +70,12 @@ class Database:
     def has_column(self, service: str, slot: str) -> bool:
         """Whether some entity of the service has a value for the slot."""
         return slot in self._columns.get(service, ())
+
+    def is_reference(self, service: str, slot: str) -> bool:
+        """Whether the slot is what a booking gives back: no intent takes it and no entity has it."""
+        known = self.schema.services_by_name.get(service)
+        return known is not None and slot in known.slots_by_name and not self.has_column(service, slot) and not any(
+            slot in intent.slots for intent in known.intents)
 
     @cached_property
     def _columns(self) -> Mapping[str, frozenset[str]]:

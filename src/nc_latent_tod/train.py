@@ -23,12 +23,15 @@ from transformers import PreTrainedTokenizerFast
 
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
-from nc_latent_tod.packing import Segment, pack
+from nc_latent_tod.mixture import Packer, Part
 from nc_latent_tod.tasks import Order, Task
-from nc_latent_tod.tiny_model import new_model, train_tokenizer
+from nc_latent_tod.tiny_model import grown_model, new_model, train_tokenizer
 
-_MIXTURE: Sequence[tuple[str, Order, float]] = (
+LABELLING: tuple[tuple[str, Order, float], ...] = (
     ("dst", "direct", 0.50), ("dst", "channel", 0.14), ("act_tag", "direct", 0.24), ("act_tag", "channel", 0.12))
+"""Task, order and share of the packs: what reads dialogues that happened."""
+ANSWERING: tuple[tuple[str, Order, float], ...] = (("policy", "direct", 0.5), ("response", "direct", 0.5))
+"""What an agent answers with."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +53,23 @@ class TrainConfig:
     max_length: int = 1_024
     autocast: bool = True  # bfloat16 products; slower where the processor has none
     seed: int = 0
+    mixture: tuple[tuple[str, Order, float], ...] = LABELLING
 
 
 Batch = Callable[[int], Sequence[Example]]
 """Fresh labelled turns for a step; the same ones for the same step."""
 
 
-def train(tasks: Sequence[Task], batch: Batch, out: Path, config: TrainConfig, *,
-          report: Callable[[dict[str, Any]], None] = lambda row: None, save_every_s: float = 120.0) -> Path:
+def train(tasks: Sequence[Task], batch: Batch, out: Path, config: TrainConfig, *, start: Path | None = None,
+          new_tokens: Sequence[str] = (), report: Callable[[dict[str, Any]], None] = lambda row: None,
+          save_every_s: float = 120.0) -> Path:
     """Train to `config.steps` and return the folder of the checkpoint (float16 safetensors and tokenizer).
 
     `out` holds the run's state; a run with the same configuration resumes there, another one raises `ConfigError`.
-    `report` receives step, loss (nats a target token), tokens/s and seconds left.
+    `start`: a checkpoint whose weights and tokenizer are taken over, with `new_tokens` added; else both are new, in the sizes
+    of `config`. `report` receives step, loss (nats a target token), tokens/s and seconds left.
     """
-    run = _Run(tasks, batch, out, config)
+    run = _Run(tasks, batch, out, config, start, new_tokens)
     started, first, saved = time.monotonic(), run.step, time.monotonic()
     while run.step < config.steps:
         loss = run.advance()
@@ -80,16 +86,19 @@ def train(tasks: Sequence[Task], batch: Batch, out: Path, config: TrainConfig, *
 
 
 class _Run:
-    def __init__(self, tasks: Sequence[Task], batch: Batch, out: Path, config: TrainConfig) -> None:
+    def __init__(self, tasks: Sequence[Task], batch: Batch, out: Path, config: TrainConfig, start: Path | None,
+                 new_tokens: Sequence[str]) -> None:
         self.tasks = {task.name: task for task in tasks}
         self.batch, self.out, self.config = batch, out, config
         self.step = 0
         out.mkdir(parents=True, exist_ok=True)
         self._check_configuration()
-        self.tokenizer = self._tokenizer()
-        self._encode = lru_cache(maxsize=100_000)(lambda text: self.tokenizer.encode(text, add_special_tokens=False))
-        self.model = new_model(self.tokenizer, width=config.width, layers=config.layers, heads=config.heads,
-                               max_length=config.max_length, seed=config.seed)
+        self.tokenizer = self._tokenizer(start, new_tokens)
+        encode = lru_cache(maxsize=100_000)(lambda text: self.tokenizer.encode(text, add_special_tokens=False))
+        self._packer = Packer(self.tasks, [Part(*mode) for mode in config.mixture], encode, config.context_weight)
+        self.model = grown_model(start, self.tokenizer, config.seed) if start else new_model(
+            self.tokenizer, width=config.width, layers=config.layers, heads=config.heads, max_length=config.max_length,
+            seed=config.seed)
         decayed = [p for p in self.model.parameters() if p.dim() > 1]
         plain = [p for p in self.model.parameters() if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -102,18 +111,22 @@ class _Run:
             self.step = state["step"]
 
     def _check_configuration(self) -> None:
-        path, now = self.out / "train_config.json", asdict(self.config)
+        path, now = self.out / "train_config.json", json.loads(json.dumps(asdict(self.config)))
         if path.exists() and (before := json.loads(path.read_text())) != now:
             changed = {key: (before.get(key), value) for key, value in now.items() if before.get(key) != value}
             raise ConfigError(f"{self.out} holds a run with another configuration (before, now): {changed}. "
                               "Give the old values, or another folder.")
         path.write_text(json.dumps(now, indent=2) + "\n")
 
-    def _tokenizer(self) -> PreTrainedTokenizerFast:
+    def _tokenizer(self, start: Path | None, new_tokens: Sequence[str]) -> PreTrainedTokenizerFast:
         folder = self.out / "tokenizer"
         if folder.exists():
             return PreTrainedTokenizerFast.from_pretrained(folder)
-        tokenizer = train_tokenizer(self._texts(), self.config.vocabulary)
+        if start:
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(start)
+            tokenizer.add_tokens(list(new_tokens))
+        else:
+            tokenizer = train_tokenizer(self._texts(), self.config.vocabulary)
         tokenizer.save_pretrained(folder)
         return tokenizer
 
@@ -157,12 +170,9 @@ class _Run:
         length += 1
         ids, weights = torch.zeros(rows, length, dtype=torch.long), torch.zeros(rows, length)
         for row in range(rows):
-            name, order = self._draw(rng)
-            segments = pack(self.tasks[name], order, examples, length=length, rng=rng,
-                            count=lambda text: len(self._encode(text)))
-            tokens, weight = self._flatten(segments)
-            ids[row, : len(tokens[:length])] = torch.tensor(tokens[:length])
-            weights[row, : len(weight[:length])] = torch.tensor(weight[:length])
+            tokens, weight = self._packer.pack(self._packer.draw(rng), examples, length, rng)
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            weights[row, : len(weight)] = torch.tensor(weight)
         return ids, weights
 
     def _shape(self, step: int) -> tuple[int, int]:
@@ -171,19 +181,6 @@ class _Run:
         if step < self.config.short_steps:
             return rows * 2, length // 2
         return (rows // 2, length * 2) if step >= self.config.steps - self.config.long_steps else (rows, length)
-
-    def _draw(self, rng: random.Random) -> tuple[str, Order]:
-        name, order, _ = rng.choices(_MIXTURE, weights=[share for *_, share in _MIXTURE])[0]
-        return name, order
-
-    def _flatten(self, segments: Sequence[Segment]) -> tuple[list[int], list[float]]:
-        tokens: list[int] = []
-        weights: list[float] = []
-        for segment in segments:
-            ids = self._encode(segment.text)
-            tokens.extend(ids)
-            weights.extend([1.0 if segment.is_target else self.config.context_weight] * len(ids))
-        return tokens, weights
 
     def save(self) -> None:
         temporary = self.out / "state.pt.tmp"

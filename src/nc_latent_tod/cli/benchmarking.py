@@ -50,9 +50,10 @@ def score_predictions(
     from nc_latent_tod.evaluation.predictions import load_predictions
     from nc_latent_tod.evaluation.references import load_references
 
-    scores = score(load_predictions(file), load_benchmark(data, split), domains=domains.value, allow_missing=allow_missing,
-                   references=load_references(references) if references else None, allow_unknown=allow_unknown,
-                   resamples=resamples, seed=seed)
+    benchmark = load_benchmark(data, split)
+    scores = score(load_predictions(file), benchmark, domains=domains.value, allow_missing=allow_missing,
+                   references=load_references(references, benchmark.names) if references else None,
+                   allow_unknown=allow_unknown, resamples=resamples, seed=seed)
     if as_json:
         print_json(scores.to_json())
     else:

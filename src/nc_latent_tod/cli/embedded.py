@@ -47,14 +47,21 @@ def simulate(
     = Part.heldout,
     entity_split: Annotated[Part, typer.Option("--entity-split", help="Entities: those for training, or others.")] = Part.all,
     max_services: Annotated[int, typer.Option("--max-services", min=1, help="Services a dialogue, at most.")] = 3,
+    with_goals: Annotated[bool, typer.Option("--with-goals", help="Also write goals, bookings, database and references to "
+                                                                  "OUT/data, for evaluate-agent and score-predictions.")]
+    = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write simulated dialogues and their gold labels, from any schema and entity table."""
-    from nc_latent_tod.cli.simulating import world, write_corpus
+    from nc_latent_tod.cli.simulating import world, write_benchmark, write_corpus
     from nc_latent_tod.simulate import simulate as simulated
 
-    written = write_corpus(simulated(*world(schema, entities, wording), n=dialogues, seed=seed, templates=templates.value,
-                                     max_services=max_services, entity_split=entity_split.value), out)
+    made_of = world(schema, entities, wording)
+    made = list(simulated(*made_of, n=dialogues, seed=seed, templates=templates.value, max_services=max_services,
+                          entity_split=entity_split.value))
+    written = write_corpus(made, out)
+    if with_goals:
+        written["data"] = write_benchmark(made, made_of[0], made_of[1], out / "data")
     if as_json:
         print_json(written)
     else:
@@ -120,7 +127,8 @@ def _packaged_quickstart(out: Path, *, fresh: bool, as_json: bool) -> None:
     from nc_latent_tod.quickstart import quickstart as run
 
     with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
-        done = run(out, lambda queue: start_workers(WORKERS, ["work", "--drain", "--queue", str(queue)], threads=None),
+        done = run(out, lambda queue: start_workers(WORKERS, ["work", "--drain", "--queue", str(queue)], threads=None,
+                                               on_signal=stop.ask),
                    control=Control(should_stop=stop.is_asked_for, report=progress.job), fresh=fresh, say=remark)
     if as_json:
         print_json(dict(done.summary))

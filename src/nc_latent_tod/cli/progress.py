@@ -49,6 +49,12 @@ class LiveProgress:
             ("step", f"{row['step']}/{row['steps']}"), ("loss", f"{row['loss']:.3f} nats"),
             ("tokens/s", f"{row['tokens_per_second']:,.0f}"), ("time left", duration(row["seconds_left"]))])
 
+    def answers(self, turns: int, total: int, seconds: float, failures: int) -> None:
+        """Show how many turns an agent has answered."""
+        left = duration((total - turns) * seconds / turns)
+        self._show("answering", turns, total, [("turns", f"{turns}/{total}"), ("turns/s", f"{turns / seconds:.2f}"),
+                                               ("failures", str(failures)), ("time left", left)])
+
     def _show(self, name: str, done: int, total: int, figures: Figures) -> None:
         if self._live:
             self._live.update(_in_place(name, done, total, figures))

@@ -11,8 +11,10 @@ from typing import Any
 from nc_latent_tod.corpus.examples import write_bytes, write_examples
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_wording
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
+from nc_latent_tod.database import Database
 from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.errors import ConfigError, RetryableError, nearest
+from nc_latent_tod.evaluation.simulated import benchmark_files
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.simulate import SimulatedDialogue, Wording, examples
 
@@ -99,6 +101,15 @@ def write_corpus(simulated: Iterable[SimulatedDialogue], folder: Path) -> dict[s
         gold.unlink()  # or the next attempt would find it
         raise
     return {"dialogues": len(dialogues), "turns": len(rows), "logs": str(logs), "gold": str(gold)}
+
+
+def write_benchmark(simulated: Sequence[SimulatedDialogue], schema: Schema, entities: Entities, folder: Path) -> str:
+    """Write what the dialogues' users wanted as a benchmark folder (split `test`); its path."""
+    for name, content in benchmark_files(simulated, Database(schema, entities), "test").items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return str(folder)
 
 
 def _log(dialogue: Dialogue) -> dict[str, Any]:

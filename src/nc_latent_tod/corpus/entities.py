@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from nc_latent_tod.corpus.json_files import json_document, opened
+from nc_latent_tod.corpus.packaged import packaged_entities
 from nc_latent_tod.errors import ConfigError, CorpusError, nearest
 from nc_latent_tod.schema import Schema, Service, identifier
 
 EntityTable = dict[str, list[dict[str, str]]]
 RawTables = dict[str, Sequence[Mapping[str, Any]]]
 
+PACKAGED = "packaged:entities"
 _SUFFIX = "_db"
 _LAYOUTS = ("Give a JSON file {service: [{slot: value}]}, a CSV or JSON file of one service's rows, or a folder of such files "
             "(<service>.csv, <service>.json or <service>_db.json).")
@@ -22,13 +24,13 @@ UNKNOWN = frozenset({"", "?", "none", "unknown", "n/a", "null"})
 
 
 def load_entities(path: str | Path, schema: Schema) -> EntityTable:
-    """Read an entity table (`read_tables`) for the services of `schema`.
+    """Read an entity table (`read_tables`, or `packaged:entities`) for the services of `schema`.
 
     Services and slots are matched to the schema's whatever their case, spaces and underscores; a key of no slot keeps its
     name, a value that is not text or a number is left out, and so is a file or section of no service. Raises `ConfigError`
     where nothing is there or no section is a service of the schema.
     """
-    tables = read_tables(path)
+    tables = dict(packaged_entities()) if str(path) == PACKAGED else read_tables(path)
     services = {_key(service.name): service for service in schema.services}
     table = {services[_key(name)].name: list(_cells(rows, services[_key(name)]))
              for name, rows in tables.items() if _key(name) in services}

@@ -68,7 +68,8 @@ def score_predictions(
     `allow_unknown`) and whatever else does not fit together; `ConfigError` for a wrong option.
     """
     missing_dialogues, missing_turns = check_coverage(predictions, benchmark, allow_missing=allow_missing)
-    responses = {dialogue: [normalised_response(turn.response) for turn in turns] for dialogue, turns in predictions.items()}
+    responses = {dialogue: [normalised_response(turn.response, benchmark.names) for turn in turns]
+                 for dialogue, turns in predictions.items()}
     unknown = _unknown(responses, allow_unknown)
     has_states = next(_turns(predictions)).state is not None
     if not has_states:

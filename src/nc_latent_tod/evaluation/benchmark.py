@@ -4,19 +4,21 @@
 FOLDER/goals_SPLIT.json      {dialogue: {domain: {"informable": {slot: value}, "requestable": [slot], "booking": bool}}}
 FOLDER/booked_domains.json   {dialogue: [[domain booked by the end of this system turn, ...], ...]}
 FOLDER/db/DOMAIN_db.json     [{column: value}, ...], for each domain that is searched
+FOLDER/slot_names.json       {slot: its name in the evaluation}, optional: for slots that are called otherwise
 ```
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nc_latent_tod.corpus.json_files import json_document, mapping
 from nc_latent_tod.errors import CorpusError, nearest
 from nc_latent_tod.evaluation.multiwoz import REFERENCE, REQUESTABLES, SEARCHED, UNSEARCHED
+from nc_latent_tod.evaluation.placeholders import bare, own_names
 from nc_latent_tod.evaluation.success import Goal
 from nc_latent_tod.evaluation.values import normalised_slot, normalised_value
 from nc_latent_tod.evaluation.venues import Venues
@@ -32,6 +34,7 @@ class Benchmark:
     goals: Mapping[str, Goals]
     booked: Mapping[str, tuple[frozenset[str], ...]]  # one set a system turn
     venues: Mapping[str, Venues]
+    names: Mapping[str, str] = field(default_factory=dict)  # placeholders of slots that are called otherwise, by bare slot
 
 
 def load_benchmark(folder: Path, split: str = "test") -> Benchmark:
@@ -43,8 +46,9 @@ def load_benchmark(folder: Path, split: str = "test") -> Benchmark:
     if split not in splits:
         raise CorpusError(f"{folder}: no goals_{split}.json.{nearest(split, splits)} Splits with goals here: "
                           f"{', '.join(splits) or 'none'}.")
+    names = _names(folder / "slot_names.json")
     path = folder / f"goals_{split}.json"
-    goals = {dialogue_key(dialogue): {domain: _goal(domain, goal, f"{path}: goal of {dialogue!r} in {domain!r}")
+    goals = {dialogue_key(dialogue): {domain: _goal(domain, goal, names, f"{path}: goal of {dialogue!r} in {domain!r}")
                                       for domain, goal in mapping(of_dialogue, f"{path}: {dialogue!r}").items()}
              for dialogue, of_dialogue in mapping(json_document(path), str(path)).items()}
     booked = {dialogue_key(dialogue): _bookings(turns, f"{folder / 'booked_domains.json'}: {dialogue!r}") for dialogue, turns
@@ -53,7 +57,7 @@ def load_benchmark(folder: Path, split: str = "test") -> Benchmark:
     if without:
         raise CorpusError(f"{folder / 'booked_domains.json'}: no bookings of dialogue {without[0]!r}, which has a goal"
                           f"{and_more(len(without) - 1, 'dialogues')}.")
-    return Benchmark(split, goals, booked, _venues(folder / "db", goals))
+    return Benchmark(split, goals, booked, _venues(folder / "db", goals), names)
 
 
 def dialogue_key(dialogue_id: str) -> str:
@@ -66,7 +70,15 @@ def and_more(count: int, things: str) -> str:
     return f" (and {count} more {things})" if count else ""
 
 
-def _goal(domain: str, goal: Any, where: str) -> Goal:
+def _names(path: Path) -> dict[str, str]:
+    names = mapping(json_document(path), str(path)) if path.is_file() else {}
+    wrong = next((slot for slot, name in names.items() if not (isinstance(name, str) and name)), None)
+    if wrong is not None:
+        raise CorpusError(f"{path}: the name of {wrong!r} is {names[wrong]!r:.60}, not text.")
+    return own_names(names)
+
+
+def _goal(domain: str, goal: Any, names: Mapping[str, str], where: str) -> Goal:
     if domain not in SEARCHED and domain not in UNSEARCHED:
         known = (*SEARCHED, *sorted(UNSEARCHED))
         raise CorpusError(f"{where}: no such domain.{nearest(domain, known)} Domains that can be judged: {', '.join(known)}.")
@@ -78,7 +90,8 @@ def _goal(domain: str, goal: Any, where: str) -> Goal:
     wrong = next((slot for slot, value in informable.items() if not isinstance(value, str)), None)
     if wrong is not None:
         raise CorpusError(f"{where}: the value of {wrong!r} is {informable[wrong]!r:.60}, not text.")
-    requested = {REQUESTABLES[slot] for slot in map(normalised_slot, fields["requestable"]) if slot in REQUESTABLES}
+    asked = {names.get(bare(slot)) or REQUESTABLES.get(normalised_slot(slot)) for slot in fields["requestable"]}
+    requested = {placeholder for placeholder in REQUESTABLES.values() if placeholder in asked}
     return Goal({slot: normalised_value(slot, value) for slot, value in informable.items()},
                 frozenset(requested | ({REFERENCE} if fields["booking"] else set())))
 

@@ -38,11 +38,11 @@ class References:
     states: Mapping[Turn, BeliefState] = field(default_factory=dict)  # slots and values normalised; empty for a file
 
 
-def load_references(path: Path) -> References:
+def load_references(path: Path, names: Mapping[str, str] | None = None) -> References:
     """Read references. Responses of a folder are delexicalised by the spans of its `dialog_acts.json` where it has spans,
-    as the standard evaluator does, else by the values of its acts. Raises `CorpusError`."""
+    as the standard evaluator does, else by the values of its acts. `names`: those of the benchmark. Raises `CorpusError`."""
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, names or {})
     responses: dict[Turn, str] = {}
     for dialogue, turns in mapping(json_document(path), str(path)).items():
         for i, turn in enumerate(turns):
@@ -50,7 +50,8 @@ def load_references(path: Path) -> References:
             if not isinstance(text, str):
                 raise CorpusError(f"{path}: dialogue {dialogue!r}, turn {i}: expected a response, found {turn!r:.80}.")
             responses[dialogue_key(dialogue), i] = text
-    return References(_in_common_notation(responses) if any("[" in text for text in responses.values()) else responses, "given")
+    is_bracketed = any("[" in text for text in responses.values())
+    return References(_in_common_notation(responses, names or {}) if is_bracketed else responses, "given")
 
 
 def require(turns: Iterable[Turn], known: Mapping[Turn, Any], what: str) -> None:
@@ -66,7 +67,7 @@ def turns_in(predictions: Predictions) -> list[Turn]:
     return [(dialogue, i) for dialogue, turns in predictions.items() for i in range(len(turns))]
 
 
-def _from_folder(folder: Path) -> References:
+def _from_folder(folder: Path, names: Mapping[str, str]) -> References:
     gold = load_gold(folder, "multiwoz")
     beside = next((file for file in (folder / "dialog_acts.json", folder.parent / "dialog_acts.json") if file.is_file()), None)
     annotated = mapping(json_document(beside), str(beside)) if beside else {}
@@ -82,11 +83,11 @@ def _from_folder(folder: Path) -> References:
                 said.append(delexicalise(text, gold[dialogue, i].label.acts) if spans is None else _without(spans, text))
             responses[dialogue_key(dialogue), i] = "\n".join(said)
     states = {(dialogue_key(dialogue), i): _state(one.label.state) for (dialogue, i), one in gold.items()}
-    return References(_in_common_notation(responses), "spans" if spans_used else "values of acts", states)
+    return References(_in_common_notation(responses, names), "spans" if spans_used else "values of acts", states)
 
 
-def _in_common_notation(responses: Mapping[Turn, str]) -> dict[Turn, str]:
-    return {turn: normalised_response(text).text for turn, text in responses.items()}
+def _in_common_notation(responses: Mapping[Turn, str], names: Mapping[str, str]) -> dict[Turn, str]:
+    return {turn: normalised_response(text, names).text for turn, text in responses.items()}
 
 
 def _without(spans: Sequence[Sequence[Any]], text: str) -> str:

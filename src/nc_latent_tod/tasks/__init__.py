@@ -36,6 +36,9 @@ class Task(Protocol, Generic[T]):
     def question(self, turn: Turn, state: BeliefState, order: Order) -> str:
         """The turn as text, up to the open bracket of the label."""
 
+    def asked_in(self, example: Example) -> BeliefState:
+        """The state of the example that the task is asked in: the one before the user's turn, or after it."""
+
     def opening(self, example: Example, order: Order) -> str:
         """The example as a question: its text up to the open bracket of the label."""
 

@@ -38,6 +38,9 @@ class ActTagging:
         text = [(_TEXT, quoted(turn.system_response))] if order == "direct" else []
         return open_call(_CALL, text, _LABEL)
 
+    def asked_in(self, example: Example) -> BeliefState:
+        return example.prior_state
+
     def opening(self, example: Example, order: Order) -> str:
         return self.question(example.turn, example.prior_state, order)
 

@@ -45,6 +45,9 @@ class StateTracking:
         text = [(_TEXT, quoted(turn.user_utterance))] if order == "direct" else []
         return open_call(_CALL, [*self._context(turn, state), *text], _LABEL)
 
+    def asked_in(self, example: Example) -> BeliefState:
+        return example.prior_state
+
     def opening(self, example: Example, order: Order) -> str:
         return self.question(example.turn, example.prior_state, order)
 

@@ -44,6 +44,9 @@ class Policy:
         text = [(USER, quoted(turn.user_utterance))] if order == "direct" else []
         return open_call(_CALL, [*context_fields(turn, state, self.query, self.schema), *text], _LABEL)
 
+    def asked_in(self, example: Example) -> BeliefState:
+        return example.label.state
+
     def opening(self, example: Example, order: Order) -> str:
         return self.question(example.turn, example.label.state, order)
 

@@ -41,7 +41,7 @@ class Responding:
         return asked
 
     def retrieval_text(self, turn: Turn, state: BeliefState) -> str:
-        return f"{self._printed(self._acts)} {retrieval_context(turn, state, self.schema)}"
+        return retrieval_context(turn, state, self.schema)
 
     def observed(self, turn: Turn) -> str:
         return said_by_user(turn)
@@ -56,6 +56,9 @@ class Responding:
         text = [(USER, quoted(turn.user_utterance))] if order == "direct" else []
         acts = ("system_acts", self._printed(self._acts))
         return open_call(_CALL, [*context_fields(turn, state, self.query, self.schema), *text, acts], _LABEL)
+
+    def asked_in(self, example: Example) -> BeliefState:
+        return example.label.state
 
     def opening(self, example: Example, order: Order) -> str:
         return self.given(example.label.acts).question(example.turn, example.label.state, order)
