@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nc_latent_tod import __version__
 from nc_latent_tod.aws import Fence
+from nc_latent_tod.build_server import check_scoring, server_model, server_token_counter
 from nc_latent_tod.connect import open_manifest
 from nc_latent_tod.corpus import load_dialogues
 from nc_latent_tod.corpus.entities import load_entities
@@ -22,6 +23,7 @@ from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.inference import Inference
 from nc_latent_tod.job import Job
 from nc_latent_tod.job_sections import ModelSection, TaskSection
+from nc_latent_tod.job_server import ServerSection
 from nc_latent_tod.labeller import Labeller
 from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import LanguageModel, Sampling
@@ -76,6 +78,7 @@ class Builder:
         propose = proposals_of(self._proposer(entities_path, schema), task, n) if n else None
         if section.model.model_type == "none" and propose:
             return Proposing(task, propose)
+        check_scoring(self.model(section.model), section)
         generation, sampling = section.generation_cfg, section.generation_cfg.sampling_args
         greedy = generation.generation_mode == "greedy"
         return Inference(
@@ -150,6 +153,8 @@ def token_counter_of(section: ModelSection) -> tuple[Callable[[Sequence[str]], S
     """A counter of tokens and the context length in tokens, without loading the model. Raises `ModelError`."""
     if section.model_type == "none":
         return lambda texts: [0] * len(texts), 0
+    if section.server:
+        return server_token_counter(section, _tokenizer_of(section.server))
     if section.model_type == "scripted":
         from nc_latent_tod.lm.scripted import ScriptedLM
 
@@ -175,11 +180,17 @@ def model_path(section: ModelSection) -> str:
     return section.model_name_or_path
 
 
+def _tokenizer_of(server: ServerSection) -> str | None:
+    return server.tokenizer and model_path(ModelSection(model_name_or_path=server.tokenizer))
+
+
 def _load_model(section: ModelSection) -> LanguageModel:
     if section.model_type == "scripted":
         from nc_latent_tod.lm.scripted import ScriptedLM
 
         return ScriptedLM()
+    if section.server:
+        return server_model(section, _tokenizer_of(section.server))
     from nc_latent_tod.lm.huggingface import load
 
     return load(model_path(section), dtype=section.torch_dtype, device_map=section.device_map, adapter=section.adapter,

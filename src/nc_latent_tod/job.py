@@ -27,7 +27,8 @@ from nc_latent_tod.section_reading import read_section
 _NOT_IN_FINGERPRINT: dict[str, Any] = {
     "output": True, "wandb": True, "profile": True, "run_id": True,
     "manifest": {"type", "manifest_path", "write_to_manifest", "manifest_must_exist", "group_id_must_exist"},
-    **{task: {"model": {"batch_size", "use_past_key_value_cache", "attn_implementation", "device_map"}}
+    **{task: {"model": {"batch_size": True, "use_past_key_value_cache": True, "attn_implementation": True, "device_map": True,
+                        "server": {"base_url", "api_key_variable", "concurrency", "timeout_s", "retries"}}}
        for task in ("dst", "act_tag")},
 }
 
@@ -65,7 +66,11 @@ class Job(Section):
     @property
     def labelling_options(self) -> dict[str, Any]:
         """What the fingerprint is of, as JSON data."""
-        return self.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
+        options = self.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
+        for task in (options["dst"], options["act_tag"]):
+            if task["model"]["server"] is None:
+                del task["model"]["server"]  # jobs from before there were servers keep their fingerprint
+        return options
 
     @property
     def run(self) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from nc_latent_tod.job_generation import ActTagGeneration, DstGeneration, GenerationSection
 from nc_latent_tod.job_places import NAME_PATTERN, Place
 from nc_latent_tod.job_section import Section
+from nc_latent_tod.job_server import ServerSection
 
 _PROPOSALS_ALONE = 8
 
@@ -41,10 +42,12 @@ class OutputSection(Section):
 class ModelSection(Section):
     """The language model of one task. Tasks with equal settings share one model."""
 
-    model_type: Literal["starcoder", "huggingface", "scripted", "none"] = "starcoder"
-    """`none` labels by proposals alone: schema, entity table and rules, no model."""
+    model_type: Literal["starcoder", "huggingface", "openai", "scripted", "none"] = "starcoder"
+    """`openai` asks a completions server; `none` labels by proposals alone: schema, entity table and rules, no model."""
     model_name_or_path: Place = "bigcode/starcoder"
-    """A model folder or Hub id; `packaged:NAME` for what comes with the package."""
+    """A model folder or Hub id; `packaged:NAME` for what comes with the package; for `openai` the server's name of it."""
+    server: ServerSection | None = None
+    """Where the model is, for `openai`."""
     stop_sequences: tuple[str, ...] = ("\n",)
     """A completion ends before the first of these."""
     batch_size: PositiveInt = 16
@@ -63,6 +66,10 @@ class ModelSection(Section):
     def _agree(self) -> Self:
         if self.load_in_8bit and self.load_in_4bit:
             raise ValueError("load_in_8bit and load_in_4bit are both true: choose one")
+        if self.model_type == "openai" and self.server is None:
+            raise ValueError("model_type is 'openai' but there is no server: add \"server\": {\"base_url\": \"http://...\"}")
+        if self.server is not None and self.model_type != "openai":
+            raise ValueError(f"there is a server, but model_type is {self.model_type!r}: set it to 'openai', or drop server")
         if "" in self.stop_sequences:
             raise ValueError("stop_sequences holds an empty string, which would end every completion at once")
         return self
