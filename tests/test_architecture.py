@@ -12,18 +12,18 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "nc_latent_tod"
 
 LAYERS = {
     0: {"__init__", "errors", "dialogue", "schema", "schema_spec", "labels", "job", "job_section",
-        "job_sections", "agent_sections", "section_reading", "job_generation", "job_places", "job_server", "job_server", "durable",
+        "job_sections", "agent_sections", "section_reading", "job_generation", "job_places", "job_server", "durable",
         "aws", "s3", "logs", "process_id"},
     1: {"corpus", "queues", "manifests", "retrieval", "lm", "simulate"},
-    2: {"proposals", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity",
+    2: {"proposals", "grammar", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity",
         "database", "metrics", "confidence"},
     3: {"labeller", "inference", "agent", "asking", "proposing", "evaluation"},
-    4: {"pipeline", "plan", "explain", "agent_evaluation", "worker", "heartbeat", "job_control", "attendance", "tally",
+    4: {"pipeline", "progress", "plan", "explain", "agent_evaluation", "worker", "heartbeat", "job_control", "attendance", "tally",
         "fleet", "worker_group",
         "publish", "report", "packing", "mixture", "finetune", "em", "train", "tiny",
         "tiny_model", "orphans",
         "migrate", "seeding"},
-    5: {"cli", "build", "build_agent", "build_server", "build_server", "connect", "quickstart", "own_logs", "experiments", "__main__"},
+    5: {"cli", "build", "build_agent", "build_server", "connect", "quickstart", "own_logs", "experiments", "__main__"},
 }
 """A module or package of `nc_latent_tod` has one layer. A new one is entered here."""
 
