@@ -256,7 +256,7 @@ def test_the_second_signal_stops_at_once(
 def group(argv: list[str | Path], *, workers: int = 2, cores: int = 6) -> list[str | Path]:
     program = (
         "import json, os, sys; from nc_latent_tod.worker_group import run_workers;"
-        "sys.exit(run_workers(int(sys.argv[1]), json.loads(sys.argv[3]), env=os.environ, cores=int(sys.argv[2])))"
+        "sys.exit(run_workers([json.loads(sys.argv[3])] * int(sys.argv[1]), env=os.environ, cores=int(sys.argv[2])))"
     )
     return ["-c", program, str(workers), str(cores), json.dumps([sys.executable, *map(str, argv)])]
 

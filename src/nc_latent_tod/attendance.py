@@ -70,7 +70,6 @@ class Attendance:
 
     def __init__(self, queue: Queue, tally: Tally) -> None:
         self._notes, self._tally = queue.notes, tally
-        self._orders = Orders(queue.notes)  # of this thread alone
         self._heard: dict[str, Order] = {}
         self._host, self._process = socket.gethostname(), ProcessId.of_this()
         self._worker = f"{self._host}:{os.getpid()}"
@@ -93,6 +92,11 @@ class Attendance:
         order = self._heard.get(group_id)
         return order if order is not None and order.state == CANCELLED else None
 
+    def confirmed(self, group_id: str) -> Order | None:
+        """The order that cancels the group, read now: it may have been lifted since the last beat."""
+        self._attempt(self._hear)
+        return self.cancelled(group_id)
+
     def _run(self) -> None:
         self._attempt(self._prune)
         while not self._stop.wait(self._notes.beat_s):
@@ -108,7 +112,10 @@ class Attendance:
     def _beat(self) -> None:
         self._notes.write(KIND, self._worker, asdict(self._record(self._tally.look())))
         self._tally.beat()
-        self._heard = self._orders.all()
+        self._hear()
+
+    def _hear(self) -> None:
+        self._heard = Orders(self._notes).all()
 
     def _record(self, totals: Totals) -> WorkerRecord:
         job, pace = totals.current, totals.turns_per_second

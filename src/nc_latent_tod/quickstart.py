@@ -14,7 +14,7 @@ from nc_latent_tod.build import Builder, schema_of
 from nc_latent_tod.connect import open_manifest
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.corpus.gold import load_gold
-from nc_latent_tod.errors import ConfigError, RetryableError
+from nc_latent_tod.errors import ConfigError, InterruptedJobError, RetryableError
 from nc_latent_tod.job import Job, parse_job
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.metrics import Scores, pair, score
@@ -43,7 +43,8 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
     """Label the packaged dialogues below `folder`, publish and score them.
 
     The first job runs here; `start_workers(queue_path)` runs the other three until the queue is drained and returns an exit
-    code. Whatever an earlier run finished is reused. Raises `RetryableError` where a worker failed.
+    code. Whatever an earlier run finished is reused. Raises `RetryableError` where a worker failed, `InterruptedJobError` where
+    `control` asked to stop.
     """
     jobs = write_jobs(folder, fresh=fresh)
     first = jobs[PARTITIONS[0]]
@@ -60,6 +61,8 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
     run_job(first, Builder().backends(first), control)
     waiting = [job for job in jobs.values() if job is not first and job.run not in finished]
     _run_queued(waiting, folder / "queue", start_workers, say)
+    if control and control.should_stop():
+        raise InterruptedJobError("The workers were stopped.")
     entries = manifest.entries(GROUP)
     if unfinished := sorted({job.run for job in jobs.values()}.difference(entry.run_id for entry in entries)):
         raise RetryableError(f"{len(unfinished)} runs are not finished ({', '.join(unfinished)}): the workers were stopped, or "

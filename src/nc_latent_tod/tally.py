@@ -6,14 +6,15 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from nc_latent_tod.pipeline import Progress, Result
 
 JOBS, JOB_FAILURES, TURNS, TURN_FAILURES = "jobs", "job_failures", "turns", "turn_failures"
 TOKENS, SECONDS, LABELLING_SECONDS, RECEIVE_ERRORS = "tokens", "seconds", "labelling_seconds", "receive_errors"
+OUTCOMES = ("done", "retried", "dead", "released", "cancelled", "lost")
 COUNTS = {
-    JOBS: "outcome: done, retried, dead, released, cancelled, lost",
+    JOBS: f"outcome: {', '.join(OUTCOMES)}",
     JOB_FAILURES: "reason: the class of the error",
     TURNS: "",
     TURN_FAILURES: "reason: of a failed task, once its job is finished",
@@ -77,6 +78,8 @@ class Tally:
         self._started_at, self._beat_at = time.time(), 0.0
         self._current: CurrentJob | None = None
         self._counts: dict[tuple[str, str], float] = defaultdict(float)  # without the job in hand
+        self._counts.update({(counted, ""): 0.0 for counted, label in COUNTS.items() if not label})
+        self._counts.update({(JOBS, outcome): 0.0 for outcome in OUTCOMES})
 
     def look(self) -> Totals:
         """The counts now."""
@@ -135,4 +138,4 @@ def _of(progress: Progress | None) -> dict[tuple[str, str], float]:
     return {**{(LABELLING_SECONDS, phase): seconds for phase, seconds in (phases.seconds if phases else {}).items()},
             (TURNS, ""): progress.turns_done - progress.turns_resumed,
             (SECONDS, "labelling"): progress.seconds,
-            **{(TOKENS, kind): count for kind, count in asdict(progress.tokens).items()}}
+            **{(TOKENS, kind): getattr(progress.tokens, kind) for kind in ("computed", "shared", "padding")}}

@@ -19,7 +19,7 @@ from nc_latent_tod.heartbeat import Heartbeat
 from nc_latent_tod.job_control import JobControl
 from nc_latent_tod.logs import log_fields, notice
 from nc_latent_tod.queues import Delivery, Queue
-from nc_latent_tod.queues.orders import cancellation, group_of
+from nc_latent_tod.queues.orders import Order, cancellation, group_of
 from nc_latent_tod.tally import RECEIVE_ERRORS, SECONDS, CurrentJob, Ended, Tally
 
 log = logging.getLogger(__name__)
@@ -151,8 +151,8 @@ class Worker:
     def _attempt(self, delivery: Delivery, group_id: str) -> tuple[str, str, Callable[[], None] | None]:
         """Run one job; what became of it, why, and how to tell the queue."""
         name = delivery.delivery_id
-        if self._attendance.cancelled(group_id):
-            return self._cancel(delivery, group_id)
+        if self._attendance.cancelled(group_id) and (order := self._attendance.confirmed(group_id)):
+            return self._cancel(delivery, order)
         with Heartbeat(delivery, self._lease_s) as heartbeat:
             try:
                 self._run(delivery.job, JobControl(delivery, heartbeat, lambda: self._should_stop(group_id)))
@@ -162,8 +162,8 @@ class Worker:
                 log.error("%s: can never work, put with the dead letters: %s", name, reason, exc_info=True)
                 return "dead", reason, lambda: delivery.nack(reason, dead=True)
             except InterruptedJobError as error:
-                if self._attendance.cancelled(group_id):
-                    return self._cancel(delivery, group_id)
+                if order := self._attendance.confirmed(group_id):
+                    return self._cancel(delivery, order)
                 log.info("%s: given back: %s", name, error)
                 return "released", "", delivery.release
             except LeaseLostError as error:
@@ -177,10 +177,9 @@ class Worker:
     def _should_stop(self, group_id: str) -> bool:
         return self._stopping or self._attendance.cancelled(group_id) is not None
 
-    def _cancel(self, delivery: Delivery, group_id: str) -> tuple[str, str, Callable[[], None]]:
-        order = self._attendance.cancelled(group_id)
-        assert order is not None
-        reason = f"{cancellation(group_id)} at {order.at} by {order.by}. nc-latent-tod resume {group_id} puts it back."
+    def _cancel(self, delivery: Delivery, order: Order) -> tuple[str, str, Callable[[], None]]:
+        group = order.group_id
+        reason = f"{cancellation(group)} at {order.at} by {order.by}. nc-latent-tod resume {group} puts it back."
         log.info("%s: %s", delivery.delivery_id, reason)
         return "cancelled", reason, lambda: delivery.nack(reason, dead=True)
 

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from nc_latent_tod.errors import ConfigError
 
@@ -19,13 +20,16 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STEP_S = 0.1
 
 
-def run_workers(workers: int, argv: Sequence[str], *, env: Mapping[str, str], cores: int | None = None) -> int:
-    """Run the command `argv` in `workers` processes and wait for all; the worst of their exit codes.
+def run_workers(commands: Sequence[Sequence[str]], *, env: Mapping[str, str], cores: int | None = None,
+                gpus: Sequence[str] = (), on_signal: Callable[[int], None] = lambda number: None) -> int:
+    """Run each command in a process of its own and wait for all; the worst of their exit codes.
 
-    `env` is the processes' environment, to which the number of threads is added: `cores // workers`, at least 1.
-    A process that a signal ended counts as 128 + its number. SIGTERM and SIGINT are passed on to all processes; a
-    process that ends does not end the others. Call it in the main thread. Raises `ConfigError`.
+    `env` is the processes' environment, to which the number of threads is added: `cores // workers`, at least 1. Of several
+    workers each sees one of the `gpus`, in turn. A process that a signal ended counts as 128 + its number. SIGTERM and
+    SIGINT are passed on to all processes after `on_signal` was told; a process that ends does not end the others. Call it
+    in the main thread. Raises `ConfigError`.
     """
+    workers = len(commands)
     if workers < 1:
         raise ConfigError(f"workers = {workers}: at least one is needed.")
     threads = str(threads_per_worker(workers, cores))
@@ -34,13 +38,16 @@ def run_workers(workers: int, argv: Sequence[str], *, env: Mapping[str, str], co
     received: list[int] = []
     before = {number: signal.signal(number, lambda number, frame: received.append(number)) for number in _SIGNALS}
     try:
-        for _ in range(workers):
+        for number, command in enumerate(commands):
+            own = {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus and workers > 1 else {}
             # A group of its own, or Ctrl-C would reach the worker twice: from the terminal and from here.
-            processes.append(subprocess.Popen(argv, env=environment, process_group=0))
+            processes.append(subprocess.Popen(command, env={**environment, **own}, process_group=0))
         log.info("%d workers with %s threads each: %s", workers, threads, ", ".join(str(p.pid) for p in processes))
         while any(process.poll() is None for process in processes):
             while received:
-                _pass_on(received.pop(0), processes)
+                number = received.pop(0)
+                on_signal(number)
+                _pass_on(number, processes)
             time.sleep(_STEP_S)
     finally:
         _pass_on(signal.SIGTERM, processes)  # none is left, unless something went wrong here
@@ -54,6 +61,14 @@ def threads_per_worker(workers: int, cores: int | None = None) -> int:
     if cores is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // workers)
+
+
+def visible_gpus(env: Mapping[str, str], devices: Path = Path("/dev")) -> list[str]:
+    """The GPUs that processes of this host may use, as CUDA_VISIBLE_DEVICES names them; [] where there is none."""
+    chosen = env.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name.strip() for name in chosen.split(",") if name.strip()]
+    return [str(number) for number, _ in enumerate(devices.glob("nvidia[0-9]*"))]
 
 
 def _pass_on(number: int, processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -7,13 +7,29 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli import about, agents, benchmarking, calibrating, dead_letters, embedded, labelling, queueing, results, schemas, storing
+from nc_latent_tod.cli import (
+    about,
+    agents,
+    benchmarking,
+    calibrating,
+    dead_letters,
+    embedded,
+    finetuning,
+    holding,
+    labelling,
+    monitoring,
+    queueing,
+    results,
+    rounds,
+    schemas,
+    storing,
+)
 from nc_latent_tod.cli.console import Commands, epilog, log_to, standard_error
 
 app = typer.Typer(name="nc-latent-tod", cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
                   pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
                   epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod label job.json"))
-for group in (embedded, labelling, queueing, results, calibrating, storing, benchmarking, agents, about):
+for group in (embedded, labelling, queueing, monitoring, holding, results, calibrating, finetuning, storing, benchmarking, agents, about):
     app.add_typer(group.app)
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(schemas.app, name="schema")
@@ -23,9 +39,11 @@ app.add_typer(schemas.app, name="schema")
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done, not only warnings.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", envvar="NC_LATENT_TOD_LOG_JSON", show_envvar=False,
+                                           help="Write the log to stderr as JSON, one object a line.")] = False,
 ) -> None:
     """Label task-oriented dialogues without human labels: a code language model reads, a noisy channel judges."""
-    log_to(standard_error(), verbose=verbose or debug)
+    log_to(standard_error(), verbose=verbose or debug, as_json=log_json)
 
 
 def main(*command: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
+
 import typer
 
-from nc_latent_tod.cli.console import epilog, print_json
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json
 
 app = typer.Typer()
 
@@ -18,8 +20,11 @@ def job_schema_command() -> None:
 
 
 @app.command(epilog=epilog("nc-latent-tod version"))
-def version() -> None:
+def version(as_json: JsonOption = False) -> None:
     """Print the version."""
     from nc_latent_tod import __version__
 
-    print(__version__)
+    if as_json:
+        print_json({"version": __version__, "python": platform.python_version()})
+    else:
+        print(__version__)

@@ -14,11 +14,14 @@ import typer
 from typer.core import TyperGroup
 
 from nc_latent_tod.errors import NcLatentTodError, PermanentError, RetryableError
+from nc_latent_tod.logs import JsonLines, logs_are_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-OK, UNEXPECTED, WRONG_INPUT, UNFINISHED = 0, 1, 2, 3
+log = logging.getLogger(__name__)
+
+OK, UNEXPECTED, WRONG_INPUT, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
 EXIT_CODES = ("Exit codes: 0 done; 1 unexpected error; 2 wrong use, job file or input: the same command can never work; "
               "3 unfinished: the same command may work or go on next time; 130, 143 stopped by a signal.")
 
@@ -32,16 +35,25 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 class Commands(TyperGroup):
     """A group of commands whose expected errors are one line on stderr and a documented exit code."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take `--log-json` wherever it stands: it is of all commands."""
+        end = args.index("--") if "--" in args else len(args)
+        if "--log-json" in args[:end]:
+            args = ["--log-json", *(arg for arg in args[:end] if arg != "--log-json"), *args[end:]]
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         print_anything()
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
         except (NcLatentTodError, OSError) as error:
             if ctx.params.get("debug"):
-                traceback.print_exc()
-            remark(f"error: {error}")
+                remark(traceback.format_exc(), level=logging.ERROR)
+            remark(f"error: {error}", level=logging.ERROR)
             raise typer.Exit(exit_code(error)) from None
 
 
@@ -57,9 +69,17 @@ def epilog(*examples: str) -> str:
     return "\n\n".join([*(f"Example: [bold]{example}[/bold]" for example in examples), EXIT_CODES])
 
 
-def log_to(console: Console, *, verbose: bool) -> None:
-    """Send log records to stderr: warnings and errors, with `verbose` information too. Whole lines unless on a terminal."""
-    if console.is_terminal:
+def log_to(console: Console, *, verbose: bool, as_json: bool) -> None:
+    """Send log records to stderr: warnings and errors, with `verbose` information too. Whole lines unless on a terminal.
+
+    With `as_json` everything that goes to stderr is one JSON object a line, a traceback of an unexpected error too.
+    """
+    if as_json:
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonLines())
+        logging.basicConfig(level=logging.WARNING, force=True, handlers=[handler])
+        sys.excepthook = lambda kind, error, trace: log.critical("%s", error, exc_info=(kind, error, trace))
+    elif console.is_terminal:
         from rich.logging import RichHandler
 
         logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True,
@@ -80,7 +100,7 @@ def standard_error() -> Console:
     """Where progress and remarks go, so that results can be piped."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, force_terminal=False if logs_are_json() else None)
 
 
 def program() -> str:
@@ -88,9 +108,14 @@ def program() -> str:
     return os.path.relpath(sys.argv[0]) if os.sep in sys.argv[0] else "nc-latent-tod"
 
 
-def remark(text: str) -> None:
+def remark(text: str, *, level: int = logging.INFO) -> None:
     """Tell people something beside the results."""
-    print(text, file=sys.stderr, flush=True)
+    if logs_are_json():
+        if not log.isEnabledFor(level):
+            log.setLevel(level)
+        log.log(level, "%s", text)
+    else:
+        print(text, file=sys.stderr, flush=True)
 
 
 def print_json(data: Any) -> None:

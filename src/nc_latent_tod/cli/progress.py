@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nc_latent_tod.cli.console import remark
 from nc_latent_tod.cli.tables import duration, share
 from nc_latent_tod.pipeline import Progress
 
@@ -60,7 +61,7 @@ class LiveProgress:
             self._live.update(_in_place(name, done, total, figures))
         elif (now := time.monotonic()) >= self._next_line:
             self._next_line = now + LINE_SECONDS
-            self._console.print(Text(f"{name}: {line(figures)}"), soft_wrap=True)
+            remark(f"{name}: {line(figures)}")
 
 
 def line(figures: Figures) -> str:

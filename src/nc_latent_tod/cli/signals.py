@@ -13,6 +13,7 @@ import typer
 
 from nc_latent_tod.cli.console import remark
 from nc_latent_tod.errors import InterruptedJobError
+from nc_latent_tod.logs import notice
 
 SIGNAL_EXIT = 128  # plus the signal's number: 130 for SIGINT, 143 for SIGTERM
 
@@ -42,12 +43,16 @@ class OrderlyStop:
         """What the process exits with after an orderly stop."""
         return SIGNAL_EXIT + (self.signum or 0)
 
+    def ask(self, signum: int) -> None:
+        """Note a signal that was received elsewhere."""
+        self.signum = signum
+
     def _received(self, signum: int, frame: FrameType | None) -> None:
         # Writes and assignments only: the signal may have come while a lock was held.
         if self.is_asked_for():
             os._exit(SIGNAL_EXIT + signum)
         self.signum = signum
-        os.write(2, b"Asked to stop: finishing the turns in hand. Signal again to stop at once.\n")
+        os.write(2, notice("Asked to stop: finishing the turns in hand. Signal again to stop at once."))
 
 
 @contextmanager

@@ -1,37 +1,17 @@
-"""Queues and runs as tables for people."""
+"""Runs and dead letters as tables for people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nc_latent_tod.pipeline import Result
-from nc_latent_tod.queues.status import DeadLetter, QueueStatus
+from nc_latent_tod.pipeline import Progress, Result
+from nc_latent_tod.queues.status import DeadLetter
 
-_ADVICE = Text("Open one with nc-latent-tod dlq show NAME, put it back with nc-latent-tod dlq redrive NAME.", style="dim")
-
-
-def queue_status(status: QueueStatus) -> RenderableType:
-    """Counts, then jobs in flight and dead letters, where there are any."""
-    counts = Text.assemble(
-        (f"{status.ready} ready", "bold"), "   ", (f"{len(status.in_flight)} in flight", "bold cyan"), "   ",
-        (f"{status.done} done", "bold green"), "   ", (f"{len(status.dead)} dead", "bold red" if status.dead else "dim"))
-    parts: list[RenderableType] = [counts]
-    if status.in_flight:
-        parts.append(_in_flight(status))
-    if status.dead:
-        parts += [dead_letters(status.dead), _ADVICE]
-    return Group(*parts)
-
-
-def _in_flight(status: QueueStatus) -> Table:
-    table = Table("job", "worker", "age", "attempt", "progress", title="In flight", title_justify="left")
-    for job in status.in_flight:
-        table.add_row(Text(job.name), Text(job.worker), duration(job.age_s), str(job.attempt), Text(job.progress))
-    return table
+ADVICE = Text("Open one with nc-latent-tod dlq show NAME, put it back with nc-latent-tod dlq redrive NAME.", style="dim")
 
 
 def dead_letters(letters: Sequence[DeadLetter]) -> Table:
@@ -56,10 +36,21 @@ def run_result(result: Result, differing: int | None) -> RenderableType:
         rows += [("candidates", f"{progress.candidates}, of which {unparsable} did not parse"),
                  ("time", f"{duration(progress.seconds)}, {labelled / seconds:.2f} turns/s"),
                  ("tokens", f"{progress.tokens.computed / max(labelled, 1):,.0f} a turn through the model, "
-                            f"{progress.tokens.shared / max(labelled, 1):,.0f} more taken from its cache")]
+                            f"{progress.tokens.shared / max(labelled, 1):,.0f} more taken from its cache"),
+                 *spent(progress)]
     if differing is not None:
         rows.append(("replay", f"{differing} turns differ from the stored labels" if differing else "all labels are the same"))
     return pairs([*rows, ("labels", entry.labels_url)])
+
+
+def spent(progress: Progress) -> list[tuple[str, str]]:
+    """What a job took: the speed of the model, the share of each phase, memory."""
+    phases, rows = progress.phases, []
+    if rates := [f"{name} {phases.tokens_per_second(name):,.0f}" for name in ("prefill", "decode", "score") if phases.tokens.get(name)]:
+        rows.append(("tokens/s", f"{', '.join(rates)}; {progress.tokens.padding_share:.1%} of positions are padding"))
+    if shares := phases.shares(progress.seconds):
+        rows.append(("time by phase", ", ".join(f"{name} {part:.0%}" for name, part in shares.items() if part >= 0.005)))
+    return [*rows, ("memory", f"{progress.peak_memory / 1e9:.1f} GB at most")]
 
 
 def pairs(rows: Sequence[tuple[str, str]]) -> Table:

@@ -1,0 +1,87 @@
+"""A queue and its workers as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from nc_latent_tod.attendance import WorkerRecord
+from nc_latent_tod.cli.tables import ADVICE, dead_letters, duration
+from nc_latent_tod.fleet import Flight, Overview
+from nc_latent_tod.process_id import ProcessId
+from nc_latent_tod.queues.orders import CANCELLED, PAUSED
+
+_LATE_S = 60.0  # a heartbeat comes every 20 s with the usual lease
+
+
+def overview_table(seen: Overview) -> RenderableType:
+    """Counts and time left, then groups on hold, jobs in flight and dead letters, where there are any."""
+    counts = Text.assemble(
+        (f"{seen.ready} queued", "bold"), "   ", (f"{len(seen.in_flight)} in flight", "bold cyan"), "   ",
+        (f"{seen.done} done", "bold green"), "   ", (f"{len(seen.dead)} dead", "bold red" if seen.dead else "dim"))
+    if seen.turns_per_second is not None:
+        counts.append(f"   {seen.turns_per_second:.2f} turns/s")
+    if seen.seconds_left:
+        counts.append(f"   about {duration(seen.seconds_left)} left")
+    counts.append(f"   {datetime.now(UTC):%H:%M:%S} UTC", "dim")
+    parts: list[RenderableType] = [counts]
+    for order in seen.orders:
+        what = {PAUSED: "its jobs stay queued", CANCELLED: "workers put its jobs with the dead letters"}.get(order.state, "")
+        parts.append(Text(f"Group {order.group_id} is {order.state} since {order.at} by {order.by}: {what} until nc-latent-tod "
+                          f"resume {order.group_id}.", style="yellow"))
+    if seen.in_flight:
+        parts.append(_in_flight(seen.in_flight))
+    if seen.dead:
+        parts += [dead_letters(seen.dead), ADVICE]
+    return Group(*parts)
+
+
+def _in_flight(flights: Sequence[Flight]) -> Table:
+    table = Table("job", "worker", "host", *(_right(name) for name in (
+        "age", "heartbeat", "attempt", "dialogues", "turns", "turns/s", "left")), title="In flight", title_justify="left")
+    for job in flights:
+        host, _, pid = job.worker.rpartition(":")
+        table.add_row(Text(job.name), Text(pid if host else job.worker), Text(host), duration(job.age_s), _ago(job.silent_s),
+                      str(job.attempt), *_progress(job))
+    return table
+
+
+def _progress(job: Flight) -> list[Text]:
+    if not isinstance(job.progress, Mapping):
+        return [Text(job.progress or "loading"), Text(), Text(), Text()]
+    dialogues, turns = (f"{job.progress.get(f'{name}_done')}/{job.progress.get(name)}" for name in ("dialogues", "turns"))
+    return [Text(dialogues), Text(turns), Text("-" if job.turns_per_second is None else f"{job.turns_per_second:.2f}"),
+            Text("?" if job.seconds_left is None else duration(job.seconds_left))]
+
+
+def workers_table(records: Sequence[WorkerRecord], now: float) -> Table:
+    """One worker a line."""
+    table = Table("worker", "host", "state", _right("since"), "job", *(_right(name) for name in (
+        "done", "other ends", "turns", "turns/s", "heartbeat")))
+    for record in records:
+        job = Text(record.job)
+        if record.job:
+            job.append(f" for {duration(max(0.0, now - record.job_began_at))}", "dim")
+        pace, done = record.turns_per_second, record.jobs.get("done", 0)
+        table.add_row(Text(record.worker.rpartition(":")[2]), Text(record.host), _state(record, now),
+                      f"{duration(max(0.0, now - record.started_at))}", job, str(done), str(sum(record.jobs.values()) - done),
+                      str(record.turns), "-" if pace is None else f"{pace:.2f}", _ago(now - record.beat_at))
+    return table
+
+
+def _state(record: WorkerRecord, now: float) -> Text:
+    if record.is_alive(now):
+        return Text("works" if record.job else "waits", style="green" if record.job else "")
+    return Text("gone" if ProcessId(**record.process).is_gone() else "silent", style="bold red")
+
+
+def _ago(seconds: float) -> Text:
+    return Text(f"{duration(max(0.0, seconds))} ago", style="bold red" if seconds > _LATE_S else "")
+
+
+def _right(name: str) -> Column:
+    return Column(name, justify="right")
