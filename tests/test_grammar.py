@@ -23,7 +23,8 @@ CLINIC = Path(__file__).parent / "data" / "clinic"
 SCHEMA = load_schema(CLINIC / "schema.json")
 ENTITIES = load_entities(CLINIC / "entities.json", SCHEMA)
 STATE = {"Clinic_1": {"speciality": "dentistry", "visit_day": "friday"}}
-TURN = Turn("d", 0, "Jonas Lindqvist is free.", "then the 14th at 2 pm, for 3 of us", "You see Amara Okafor at 10:30, it is 250.")
+TURN = Turn("d", 0, "Jonas Lindqvist is free.", "then the 14th at 2 pm, for 3 of us",
+            "You see Amara Okafor at 10:30, it is 250.")
 CHANGES, ACTS = ChangeGrammar(SCHEMA, ENTITIES), ActsGrammar(SCHEMA, ENTITIES)
 
 tiny = AutoTokenizer.from_pretrained(str(resources.files("nc_latent_tod") / "data" / "tiny-starcoder"))
@@ -63,7 +64,8 @@ said = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_siz
 def test_whatever_is_said_every_drawn_label_parses(asked, answered, seed):
     turn = Turn("d", 0, answered, asked, answered)
 
-    change, acts = random_text(CHANGES.of(turn, STATE), random.Random(seed)), random_text(ACTS.of(turn, STATE), random.Random(seed))
+    change = random_text(CHANGES.of(turn, STATE), random.Random(seed))
+    acts = random_text(ACTS.of(turn, STATE), random.Random(seed))
 
     if change:
         parse_change(change, SCHEMA, STATE)
@@ -72,7 +74,8 @@ def test_whatever_is_said_every_drawn_label_parses(asked, answered, seed):
 
 
 @pytest.mark.parametrize("text", [
-    "agent.no_change()]", 'agent.book_appointment(visit_day="thursday", visit_time="2 pm")]', "agent.book_appointment(visit_day=None)]",
+    "agent.no_change()]", 'agent.book_appointment(visit_day="thursday", visit_time="2 pm")]',
+    "agent.book_appointment(visit_day=None)]",
     'agent.book_appointment(visit_time="2 pm", number_of_patients=3)]', 'agent.find_doctor(doctor_name="Jonas Lindqvist")]',
     'agent.find_doctor(speciality=agent.state.clinic_1.speciality)]', 'agent.find_doctor(speciality="dontcare")]'])
 def test_what_the_turn_can_mean_is_in_the_grammar(text):
@@ -83,7 +86,8 @@ def test_what_the_turn_can_mean_is_in_the_grammar(text):
 
 @pytest.mark.parametrize("text", [
     'agent.find_doctor(doctor_name="Marie Curie")]', 'agent.find_doctor(speciality="wizardry")]', "agent.find_unicorn()]",
-    'agent.book_appointment(visit_time="")]', 'agent.book_appointment(visit_time=None)]', "agent.no_change(), agent.no_change()]",
+    'agent.book_appointment(visit_time="")]', 'agent.book_appointment(visit_time=None)]',
+    "agent.no_change(), agent.no_change()]",
     'agent.find_doctor(doctor_name="as Lind")]', 'agent.find_doctor(speciality="dentistry", speciality="cardiology")]'])
 def test_what_nobody_said_and_what_cannot_parse_is_not(text):
     assert not accepts(CHANGES.of(TURN, STATE), text)
