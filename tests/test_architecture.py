@@ -20,10 +20,10 @@ LAYERS = {
     3: {"labeller", "inference", "agent", "asking", "proposing", "evaluation"},
     4: {"pipeline", "progress", "plan", "explain", "agent_evaluation", "worker", "heartbeat", "job_control", "attendance", "tally",
         "fleet", "worker_group",
-        "publish", "report", "packing", "mixture", "finetune", "em", "train", "tiny",
+        "publish", "report", "packing", "mixture", "finetune", "train", "tiny",
         "tiny_model", "orphans",
         "migrate", "seeding"},
-    5: {"cli", "build", "build_agent", "build_server", "connect", "quickstart", "own_logs", "experiments", "__main__"},
+    5: {"cli", "em", "build", "build_agent", "build_server", "connect", "quickstart", "own_logs", "experiments", "__main__"},
 }
 """A module or package of `nc_latent_tod` has one layer. A new one is entered here."""
 

@@ -19,6 +19,7 @@ from nc_latent_tod.cli import (
     labelling,
     monitoring,
     queueing,
+    reporting,
     results,
     rounds,
     schemas,
@@ -29,7 +30,8 @@ from nc_latent_tod.cli.console import Commands, epilog, log_to, standard_error
 app = typer.Typer(name="nc-latent-tod", cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
                   pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
                   epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod label job.json"))
-for group in (embedded, labelling, queueing, monitoring, holding, results, calibrating, finetuning, storing, benchmarking, agents, about):
+for group in (embedded, labelling, queueing, monitoring, holding, results, calibrating, reporting, finetuning, rounds,
+              storing, benchmarking, agents, about):
     app.add_typer(group.app)
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(schemas.app, name="schema")

@@ -1,0 +1,80 @@
+"""The commands `em` and `bootstrap`: rounds of labelling and learning."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, standard_error, standard_output
+
+if TYPE_CHECKING:
+    from nc_latent_tod.em import Result
+    from nc_latent_tod.em.config import Em
+
+app = typer.Typer()
+
+RoundsOption = Annotated[int | None, typer.Option("--rounds", min=1, show_default=False,
+                                                  help="Rounds of relabelling after round 0, at most.")]
+GoldOption = Annotated[str | None, typer.Option("--gold", show_default=False,
+                                                help="Gold labels, for the scores of the table alone.")]
+
+
+@app.command(epilog=epilog("nc-latent-tod em --config em.json --rounds 2 --out em"))
+def em(
+    config: Annotated[Path, typer.Option("--config", metavar="EM.json", show_default=False, help="Jobs, fine-tuning, rules.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder of all rounds; what is finished there is kept.")] = Path("em"),
+    rounds: RoundsOption = None,
+    gold: GoldOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Label, publish, fine-tune, relabel, and so on, until rounds agree. Kill it anywhere: the same command goes on.
+
+    Writes OUT/rounds.json (lineage and figures), rounds.svg and issues.jsonl: turns that rounds read differently, worst first.
+    """
+    from nc_latent_tod.em.config import GoldSection, parse_em
+    from nc_latent_tod.errors import ConfigError
+
+    try:
+        chosen = parse_em(config.read_bytes(), str(config))
+    except OSError as error:
+        raise ConfigError(f"{config}: the configuration cannot be read: {error.strerror}.") from error
+    if gold:
+        chosen = chosen.model_copy(update={"gold": GoldSection(path=gold)})
+    show(run_rounds(chosen, out, rounds), out, chosen.name, as_json=as_json)
+
+
+def run_rounds(config: Em, out: Path, rounds: int | None) -> Result:
+    """Run the rounds with workers in processes of their own and fine-tuning in this one."""
+    from nc_latent_tod.cli.progress import LiveProgress
+    from nc_latent_tod.cli.signals import orderly_stop
+    from nc_latent_tod.cli.working import start_workers
+    from nc_latent_tod.em import Steps, run_em
+
+    with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
+        def learn(run, folder):  # type: ignore[no-untyped-def]
+            from nc_latent_tod.finetune import finetune
+
+            return finetune(run, folder, report=progress.training, should_stop=stop.is_asked_for)
+
+        def work(queue: Path, workers: int) -> int:
+            return start_workers(workers, ["work", "--drain", "--queue", str(queue)], threads=None)
+
+        return run_em(config, out, Steps(work, learn, remark), rounds=rounds)
+
+
+def show(result: Result, out: Path, name: str, *, as_json: bool) -> None:
+    """Print the rounds and draw them."""
+    from nc_latent_tod.cli.round_tables import rounds_table
+    from nc_latent_tod.corpus.examples import write_bytes
+    from nc_latent_tod.em.picture import rounds_svg
+
+    write_bytes(out / "rounds.svg", rounds_svg(result.rounds, name).encode())
+    if as_json:
+        print_json({"reason": result.reason, "issues": result.issues, "rounds": [asdict(one) for one in result.rounds]})
+        return
+    standard_output().print(rounds_table(result.rounds))
+    typer.echo(f"Stopped: {result.reason}.\n{result.issues} turns are read differently by different rounds, worst first: "
+               f"{out}/issues.jsonl\nlineage and figures {out}/rounds.json   picture {out}/rounds.svg")
