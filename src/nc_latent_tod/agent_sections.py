@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from nc_latent_tod.job_generation import GenerationSection, SamplingSection
 from nc_latent_tod.job_places import Place
@@ -78,12 +78,10 @@ class AgentConfig(Section):
     batch_size: PositiveInt = Field(16)
     """Dialogues that are answered together in `evaluate-agent`. Answers do not depend on it."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _share_model(cls, data: Any) -> Any:
-        """A task without a model takes the shared one."""
-        if isinstance(data, dict) and isinstance(shared := data.get("model"), dict):
-            tasks = {task: data.get(task, {}) for task in _TASKS}
-            return {**data, **{task: {"model": shared, **given} if isinstance(given, dict) else given
-                               for task, given in tasks.items()}}
+
+def with_shared_model(data: Any) -> Any:
+    """Decoded JSON of a configuration, in which the tasks that name no model have the shared one."""
+    if not (isinstance(data, dict) and isinstance(shared := data.get("model"), dict)):
         return data
+    tasks = {task: data.get(task, {}) for task in _TASKS}
+    return {**data, **{task: {"model": shared, **given} if isinstance(given, dict) else given for task, given in tasks.items()}}

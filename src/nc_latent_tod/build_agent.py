@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_latent_tod.agent import Agent
-from nc_latent_tod.agent_sections import AgentConfig
+from nc_latent_tod.agent_sections import AgentConfig, with_shared_model
 from nc_latent_tod.build import Builder
 from nc_latent_tod.corpus.entities import load_entities
 from nc_latent_tod.corpus.examples import read_examples
@@ -17,7 +17,7 @@ from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.inference import Inference
 from nc_latent_tod.job_sections import TaskSection
 from nc_latent_tod.schema import Schema
-from nc_latent_tod.section_reading import read_section
+from nc_latent_tod.section_reading import decode, read_section
 from nc_latent_tod.tasks import Task
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tasks.policy import Policy
@@ -38,7 +38,8 @@ def read_agent_config(name: str) -> AgentConfig:
         except OSError as error:
             raise ConfigError(f"{name}: cannot be read: {error.strerror}. Name an agent's configuration, or "
                               f"{PACKAGED_CONFIG}.") from error
-    return read_section(AgentConfig, text, name, "agent's configuration")
+    what = "agent's configuration"
+    return read_section(AgentConfig, with_shared_model(decode(text, name, what)), name, what)
 
 
 def database_of(config: AgentConfig, schema: Schema) -> Database:

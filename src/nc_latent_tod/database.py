@@ -21,7 +21,7 @@ from nc_latent_tod.schema import Schema, Service
 
 Row = Mapping[str, str]
 
-_MIN_RATIO = 90  # rapidfuzz ratio, 0 to 100, from which a spelling of an open value counts as near
+_MIN_RATIO = 84  # rapidfuzz ratio, 0 to 100, from which a spelling of an open value with the same digits counts as near
 _TIME = re.compile(r"(\d{1,2}):(\d\d)")
 
 
@@ -61,7 +61,7 @@ class Database:
         is_spelled = any(_key(row.get(slot, "")) == key for row in self.entities[service])
         if is_spelled or bound is not None or known is None or known.is_categorical:
             return lambda own: _key(own) == key
-        return lambda own: set(key.split()) <= set(_key(own).split()) or fuzz.ratio(_key(own), key) >= _MIN_RATIO
+        return lambda own: set(key.split()) <= set(_key(own).split()) or _is_near(_key(own), key)
 
     def name_slot(self, service: str) -> str:
         """The slot that names the entities of a service; "" where they have no names."""
@@ -93,6 +93,10 @@ def _name_slot(service: Service, rows: Sequence[Row]) -> str:
     names = [slot for slot in searched if not service.slots_by_name[slot].possible_values
              and len({_key(row.get(slot, "")) for row in rows}) == len(rows) and all(slot in row for row in rows)]
     return next((slot for slot in names if "name" in slot.casefold()), names[0] if names else "")
+
+
+def _is_near(own: str, key: str) -> bool:
+    return re.findall(r"\d", own) == re.findall(r"\d", key) and fuzz.ratio(own, key) >= _MIN_RATIO
 
 
 def _key(value: str) -> str:

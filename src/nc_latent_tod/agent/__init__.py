@@ -43,7 +43,7 @@ class Reply:
     turn: Turn  # with the agent's response
     change: StateChange
     state: BeliefState
-    found: Mapping[str, int]  # entities that match, by service
+    found: Mapping[str, int]  # entities that match, by service that has named ones
     acts: tuple[Act, ...]  # with values
     delexicalised: str
     missing: tuple[str, ...]  # values that are nowhere: of acts, which were left out, and of placeholders
@@ -97,7 +97,8 @@ class Agent:
         filled: Filled = lexicalise(delexicalised, grounded.acts, state, grounded.focus, self._slots())
         done = replace(turn, system_response=filled.text)
         after = Memory(memory.dialogue_id, memory.turn_id + 1, state, filled.text, grounded.focus, (*memory.earlier, done))
-        return Reply(done, change.value or {}, state, self.database.counts(state), grounded.acts, delexicalised,
+        found = {service: n for service, n in self.database.counts(state).items() if self.database.name_slot(service)}
+        return Reply(done, change.value or {}, state, found, grounded.acts, delexicalised,
                      (*grounded.missing, *(slot for slot in filled.missing
                                            if slot not in {name.split(".", 1)[1] for name in grounded.missing})),
                      {"dst": change.outcome, "policy": decided.outcome, "response": worded.outcome}, after)
