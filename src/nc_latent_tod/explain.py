@@ -87,10 +87,11 @@ def _task(task: Task, example: Example, pool: _Pool) -> TaskExplanation:
     return TaskExplanation(
         name=task.name, outcome=outcome, shares=posterior(outcome.candidates), examples=examples,
         lost_examples=[example_id for e, example_id, _ in found if e is None], preamble=task.preamble,
-        direct_prompt=question["direct"], channel_prompt=question["channel"], reason=_reason(outcome))
+        direct_prompt=question["direct"], channel_prompt=question["channel"], reason=reason(outcome))
 
 
-def _reason(outcome: TaskLabel) -> str:
+def reason(outcome: TaskLabel) -> str:
+    """Why this candidate was chosen, or none, as a sentence."""
     if outcome.failure:
         parsed = sum(c.error is None for c in outcome.candidates)
         return f"No label: {outcome.failure} ({parsed} of {len(outcome.candidates)} distinct candidates parsed)."

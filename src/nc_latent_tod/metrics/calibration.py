@@ -153,6 +153,11 @@ def is_right_state(example: Example, gold: Gold) -> bool:
     return mine.keys() == expected.keys() and all(value in accepted(gold, key, expected) for key, value in mine.items())
 
 
+def right_by_task(example: Example, gold: Gold) -> dict[str, bool]:
+    """Whether the chosen reading is the annotated one, for the tasks that chose one and are annotated."""
+    return {task: is_right for task in TASKS if (is_right := _is_right(task, example, gold)) is not None}
+
+
 def _is_right(task: str, example: Example, gold: Gold) -> bool | None:
     """Whether the chosen reading is the annotated one; None where there is none, or no annotation."""
     outcome = example.label.tasks.get(task)
