@@ -6,7 +6,16 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoModelForCausalLM, GPTBigCodeConfig, LlamaConfig, MistralConfig, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    GPTBigCodeConfig,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Starcoder2Config,
+)
 
 from nc_latent_tod.lm.huggingface import HuggingFaceLM
 
@@ -27,12 +36,16 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def tiny_model(kind: str, vocabulary: int) -> Any:
-    """A `bigcode` (multi-query, learned positions), `llama` (grouped queries, rotary) or `mistral` (sliding window) model."""
+    """A model of a kind: `bigcode` has multi-query attention and learned positions; the others have grouped queries and rotary
+    positions, `mistral` a sliding window, `gemma2` soft caps."""
     common: dict[str, Any] = {"vocab_size": vocabulary, "initializer_range": 0.15, "bos_token_id": 0, "eos_token_id": 0}
     rotary: dict[str, Any] = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
               "intermediate_size": 96, "max_position_embeddings": 512, **common}
     config = {"bigcode": lambda: GPTBigCodeConfig(n_embd=48, n_layer=2, n_head=4, n_positions=512, multi_query=True, **common),
               "llama": lambda: LlamaConfig(**rotary),
+              "qwen2": lambda: Qwen2Config(**rotary),
+              "starcoder2": lambda: Starcoder2Config(sliding_window=None, **rotary),
+              "gemma2": lambda: Gemma2Config(head_dim=12, **rotary),
               "mistral": lambda: MistralConfig(sliding_window=24, **rotary)}[kind]()
     torch.manual_seed(7)
     return AutoModelForCausalLM.from_config(config).eval()

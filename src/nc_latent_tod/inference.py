@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nc_latent_tod.asking import NO_CANDIDATE_PARSED, Inferred, failed, turn_by_turn
@@ -13,6 +13,7 @@ from nc_latent_tod.errors import TurnError
 from nc_latent_tod.labels import BeliefState, Candidate, Example, TaskLabel
 from nc_latent_tod.lm import Completion, LanguageModel, Sampling
 from nc_latent_tod.noisy_channel import Ranking, merge, rank, uses_channel
+from nc_latent_tod.phases import Phases
 from nc_latent_tod.prompts import Prompt, answer
 from nc_latent_tod.proposing import Propose
 from nc_latent_tod.retrieval import Block, Retriever
@@ -56,10 +57,12 @@ class Inference:
     minimum_distinct: int = 0
     add_predictions: bool = True
     propose: Propose | None = None  # readings that are weighed with the samples
+    phases: Phases = field(default_factory=Phases)  # seconds of retrieval, prompt and parse; the model has its own
 
     def learn(self, examples: Sequence[Example]) -> None:
         """Add labelled turns to the pool, all but those on which this task failed or had nothing to read."""
-        self.retriever.add([e for e in examples if self._is_labelled(e)])
+        with self.phases.timed("retrieval"):
+            self.retriever.add([e for e in examples if self._is_labelled(e)])
 
     def embed(self, examples: Sequence[Example], stored: Mapping[bytes, Any]) -> Block:
         """What `learn` would add, as a block for the pools of many jobs: see `Retriever.embed`."""
@@ -81,13 +84,15 @@ class Inference:
         """
         results: dict[int, Inferred] = {}
         questions: dict[int, Question] = {}
-        found = self._retrieve(turns, priors)
+        with self.phases.timed("retrieval"):
+            found = self._retrieve(turns, priors)
         for i, (turn, prior, seed) in enumerate(zip(turns, priors, seeds, strict=True)):
             try:
                 if not self.task.observed(turn):
                     results[i] = Inferred(None, TaskLabel(candidates=(), chosen=None))
                     continue
-                questions[i] = self._question(turn, prior, seed, found[i], earlier[i] if earlier else ())
+                with self.phases.timed("prompt"):
+                    questions[i] = self._question(turn, prior, seed, found[i], earlier[i] if earlier else ())
             except TurnError as error:
                 results[i] = failed(error.reason)
         answers = self._answer(list(questions.values()))
@@ -111,8 +116,9 @@ class Inference:
     def _answer(self, questions: Sequence[Question]) -> list[Inferred]:
         completions = turn_by_turn(self._sample, questions)
         failures = {i: drawn.reason for i, drawn in enumerate(completions) if isinstance(drawn, TurnError)}
-        candidates = [[] if isinstance(drawn, TurnError) else self._candidates(q, drawn)
-                      for q, drawn in zip(questions, completions, strict=True)]
+        with self.phases.timed("parse"):
+            candidates = [[] if isinstance(drawn, TurnError) else self._candidates(q, drawn)
+                          for q, drawn in zip(questions, completions, strict=True)]
         self._score_proposals(questions, candidates)
         if uses_channel(self.ranking):
             self._score_channel(questions, candidates, failures)
@@ -159,7 +165,8 @@ class Inference:
             if not parsed:
                 continue
             try:
-                prompt = self._channel_prompt(question, continuations)
+                with self.phases.timed("prompt"):
+                    prompt = self._channel_prompt(question, continuations)
             except TurnError as error:
                 failures[i] = error.reason
                 continue

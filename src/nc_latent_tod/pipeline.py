@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,28 +16,11 @@ from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.job import Job
 from nc_latent_tod.labeller import Known, Labeller, warmup_groups
 from nc_latent_tod.labels import Example
-from nc_latent_tod.lm import TokenCount
 from nc_latent_tod.manifests import Manifest, ManifestEntry
+from nc_latent_tod.progress import Meter, Progress, usage_text
 from nc_latent_tod.seeding import Seeding, store_embeddings
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is. Counts include what a checkpoint held."""
-
-    run_id: str
-    dialogues: int
-    dialogues_done: int
-    turns: int
-    turns_done: int
-    turns_resumed: int
-    failures: int  # turns with a failed task
-    candidates: int
-    unparsable: int  # of the candidates
-    tokens: TokenCount  # of this job so far
-    seconds: float  # since labelling began
 
 
 @dataclass(frozen=True)
@@ -163,7 +145,7 @@ def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoi
     _check_turns(job, dialogues, known)
     if known:
         logger.info("%s: resumes with %d turns from its checkpoint", job.run, len(known))
-    meter = _Meter(job.run, dialogues, labeller, known)
+    meter = Meter(job.run, dialogues, labeller, known)
     control.report(meter.progress())
     labels = dict(known)
     groups = warmup_groups(dialogues, job.data_warmup, job.data_num_partitions)
@@ -198,39 +180,5 @@ def _store(job: Job, examples: Sequence[Example], seeds: tuple[str, ...], progre
         num_failures=sum(bool(example.label.failures) for example in examples),
         config_fingerprint=job.fingerprint, code_version=__version__,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"), seed_run_ids=seeds,
-        tokens=progress.tokens.computed, seconds=round(progress.seconds, 3),
+        tokens=progress.tokens.computed, seconds=round(progress.seconds, 3), usage=usage_text(progress),
         seed_group_id=(job.manifest.seed_group_id or "") if seeds else "")
-
-
-class _Meter:
-    """Counts labels as they come."""
-
-    def __init__(self, run_id: str, dialogues: Sequence[Dialogue], labeller: Labeller, known: dict) -> None:
-        self._run_id, self._models = run_id, {id(i.lm): i.lm for i in (labeller.dst, labeller.act_tag)}.values()
-        self._left = {dialogue.dialogue_id: len(dialogue.turns) for dialogue in dialogues}
-        self._turns, self._dialogues = sum(self._left.values()), len(dialogues)
-        self._before = self._tokens()
-        self._done = self._failures = self._candidates = self._unparsable = 0
-        self._started = time.monotonic()
-        self.count(list(known.values()))
-        self._resumed = self._done
-
-    def count(self, examples: Sequence[Example]) -> None:
-        for example in examples:
-            self._left[example.turn.dialogue_id] -= 1
-            self._done += 1
-            self._failures += bool(example.label.failures)
-            candidates = [c for task in example.label.tasks.values() for c in task.candidates]
-            self._candidates += sum(c.count for c in candidates)
-            self._unparsable += sum(c.count for c in candidates if c.error)
-
-    def progress(self) -> Progress:
-        now, before = self._tokens(), self._before
-        tokens = TokenCount(now.computed - before.computed, now.shared - before.shared, now.padding - before.padding)
-        return Progress(self._run_id, self._dialogues, sum(left == 0 for left in self._left.values()), self._turns, self._done,
-                        self._resumed, self._failures, self._candidates, self._unparsable, tokens,
-                        time.monotonic() - self._started)
-
-    def _tokens(self) -> TokenCount:
-        counts = [model.tokens for model in self._models]
-        return TokenCount(sum(c.computed for c in counts), sum(c.shared for c in counts), sum(c.padding for c in counts))

@@ -11,6 +11,7 @@ from nc_latent_tod.errors import ParseError, TurnError
 from nc_latent_tod.labels import BeliefState, Candidate, Example, TaskLabel
 from nc_latent_tod.lm.absent import AbsentLM
 from nc_latent_tod.noisy_channel import rank
+from nc_latent_tod.phases import Phases
 from nc_latent_tod.proposals import Proposer
 from nc_latent_tod.tasks import Task
 
@@ -36,6 +37,7 @@ class Proposing:
     propose: Propose
     lm: AbsentLM = field(default_factory=AbsentLM)
     add_predictions: bool = False
+    phases: Phases = field(default_factory=Phases)  # it has none: reading is one step
 
     def learn(self, examples: Sequence[Example]) -> None:
         """Nothing: proposals use no examples."""

@@ -46,7 +46,8 @@ def run_result(result: Result, differing: int | None) -> RenderableType:
 def spent(progress: Progress) -> list[tuple[str, str]]:
     """What a job took: the speed of the model, the share of each phase, memory."""
     phases, rows = progress.phases, []
-    if rates := [f"{name} {phases.tokens_per_second(name):,.0f}" for name in ("prefill", "decode", "score") if phases.tokens.get(name)]:
+    through = [name for name in ("prefill", "decode", "score") if phases.tokens.get(name)]
+    if rates := [f"{name} {phases.tokens_per_second(name):,.0f}" for name in through]:
         rows.append(("tokens/s", f"{', '.join(rates)}; {progress.tokens.padding_share:.1%} of positions are padding"))
     if shares := phases.shares(progress.seconds):
         rows.append(("time by phase", ", ".join(f"{name} {part:.0%}" for name, part in shares.items() if part >= 0.005)))

@@ -26,6 +26,7 @@ class ManifestEntry:
     tokens: int = 0  # computed by the model in the attempt that finished
     seconds: float = 0.0  # that it took to label
     seed_group_id: str = ""  # the group of those runs, where it is another than the run's own
+    usage: str = ""  # JSON: seconds and tokens by phase, memory; read by `progress.usage`
 
 
 class Manifest(Protocol):
