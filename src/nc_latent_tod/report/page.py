@@ -44,7 +44,7 @@ def _explained(report: Report) -> str:
     part = "" if len(report.shown) == report.dialogues else (
         f" The worst {len(report.shown)} of {report.dialogues} are in this file (--max-dialogues).")
     return (f"Ordered {by}. Percentages are confidence: the share of a reading among those that parsed, and of a value among "
-            f"all readings that hold it.{part} Click one for its turns.")
+            f"all readings that hold it, red below 50 %.{part} Click a dialogue for its turns.")
 
 
 def _counted(count: int, noun: str) -> str:

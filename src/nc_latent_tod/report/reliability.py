@@ -10,7 +10,7 @@ from nc_latent_tod.metrics.calibration import BINS, Reliability
 NAMES = {"dst": "state changes", "state": "whole states", "slot": "slot values", "act_tag": "acts of a turn",
          "act": "single acts"}
 
-_SIDE, _LEFT, _TOP, _BELOW = 200, 34, 34, 40  # of one picture, in pixels
+_SIDE, _LEFT, _TOP, _BELOW = 164, 34, 34, 40  # of one picture, in pixels
 
 STYLE = """
 .rel text{font:11px system-ui,sans-serif;fill:#57606a}
@@ -60,8 +60,10 @@ def _picture(kind: str, raw: Reliability, fitted: Reliability) -> str:
 def _curve(reliability: Reliability, name: str) -> str:
     points = [(_x(b.confidence), _y(b.accuracy), b) for b in reliability.bins
               if b.confidence is not None and b.accuracy is not None]
-    dots = "".join(f'<circle class="{name}dot" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>confidence {b.confidence:.2f}, accuracy '
-                   f'{b.accuracy:.2f}, {b.count} labels</title></circle>' for x, y, b in points)
+    most = max(b.count for b in reliability.bins)
+    dots = "".join(f'<circle class="{name}dot" cx="{x:.1f}" cy="{y:.1f}" r="{1.5 + 3 * (b.count / most) ** 0.5:.1f}"><title>'
+                   f'confidence {b.confidence:.2f}, accuracy {b.accuracy:.2f}, {b.count} labels</title></circle>'
+                   for x, y, b in points)
     return f'<polyline class="{name}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)}"/>{dots}'
 
 

@@ -23,7 +23,7 @@
     return chip;
   }) : [el("span", "chip", "none")];
   const line = (name, ...parts) => el("div", "label", el("span", "k", name), ...parts);
-  const verdict = (right) => (right === null ? null : el("span", right ? "ok" : "no", right ? " ✓ as annotated" : " ✗ not as annotated"));
+  const verdict = (right) => (right === null ? null : el("span", right ? "ok" : "no", right ? "✓ as annotated. " : "✗ not as annotated. "));
 
   function candidates(name, task) {
     const box = el("details", "task", el("summary", "", `${name}: ${task.candidates.length + task.more} candidates`));
@@ -47,8 +47,8 @@
 
   function task(name, found) {
     if (!found) return [];
-    return [el("p", "why", found.failure ? el("span", "no", "failed. ") : null, found.why,
-      found.examples ? ` ${found.examples} examples in the prompt.` : "", verdict(found.right)), candidates(name, found)];
+    return [el("p", "why", verdict(found.right), found.failure ? el("span", "no", "failed. ") : null, found.why,
+      found.examples ? ` ${found.examples} examples in the prompt.` : ""), candidates(name, found)];
   }
 
   function turn(data, number) {
