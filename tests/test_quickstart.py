@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from nc_latent_tod.errors import ConfigError, RetryableError
+from nc_latent_tod.errors import ConfigError, InterruptedJobError, RetryableError
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
+from nc_latent_tod.pipeline import Control
 from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.quickstart import GROUP, PARTITIONS, quickstart, write_jobs
 
@@ -57,6 +58,13 @@ def test_runs_of_another_version_are_not_mixed_with_its_own(begun):
 def test_workers_that_were_stopped_leave_it_to_be_continued(begun):
     with pytest.raises(RetryableError, match="3 runs are not finished .* goes on where it stopped"):
         quickstart(begun, lambda queue: 0)
+
+
+def test_workers_that_a_signal_stopped_end_it_as_interrupted(begun):
+    asked = []
+
+    with pytest.raises(InterruptedJobError, match="workers were stopped"):
+        quickstart(begun, lambda queue: asked.append(True) or 0, control=Control(should_stop=lambda: bool(asked)))
 
 
 def test_dead_letters_of_an_earlier_attempt_are_tried_again(begun):

@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+_WITH_OWN_HANDLERS = ("huggingface_hub", "transformers", "datasets")
+
 _fields: ContextVar[dict[str, Any] | None] = ContextVar("log_fields", default=None)
 
 
@@ -41,6 +43,34 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             data["exception"] = self.formatException(record.exc_info)
         return json.dumps(data, default=str)
+
+
+class _OneHandler(logging.Logger):
+    """A library's logger whose records go to the root's handler alone, whatever the library sets up for itself."""
+
+    def addHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802  the name of the standard library
+        """Do nothing."""
+
+    @property
+    def propagate(self) -> bool:  # type: ignore[override]
+        """True."""
+        return True
+
+    @propagate.setter
+    def propagate(self, value: bool) -> None:
+        pass
+
+
+def write_json_lines() -> None:
+    """Send all log records to stderr as JSON, of warnings and errors if their logger has no level of its own."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.WARNING, force=True, handlers=[handler])
+    usual = logging.getLoggerClass()
+    logging.setLoggerClass(_OneHandler)
+    for name in _WITH_OWN_HANDLERS:  # before they are imported
+        logging.getLogger(name)
+    logging.setLoggerClass(usual)
 
 
 def logs_are_json() -> bool:

@@ -19,6 +19,7 @@ from nc_latent_tod.heartbeat import Heartbeat
 from nc_latent_tod.job_control import JobControl
 from nc_latent_tod.logs import log_fields, notice
 from nc_latent_tod.queues import Delivery, Queue
+from nc_latent_tod.queues.job_name import job_name
 from nc_latent_tod.queues.orders import Order, cancellation, group_of
 from nc_latent_tod.tally import RECEIVE_ERRORS, SECONDS, CurrentJob, Ended, Tally
 
@@ -129,9 +130,10 @@ class Worker:
         if self._stopping:
             self._settle(delivery, "released", delivery.release)
             return
-        group_id = group_of(delivery.job)
-        self._tally.began(CurrentJob(delivery.delivery_id, group_id, delivery.attempt, time.time()))
-        with log_fields(worker=f"{socket.gethostname()}:{os.getpid()}", job=delivery.delivery_id, group_id=group_id):
+        name, group_id = job_name(delivery.job), group_of(delivery.job)
+        self._tally.began(CurrentJob(name, group_id, delivery.attempt, time.time()))
+        worker = f"{socket.gethostname()}:{os.getpid()}"
+        with log_fields(worker=worker, job=name, attempt=delivery.attempt, group_id=group_id):
             settled = self._work_on(delivery, group_id)
         self._failures = self._failures + 1 if settled in ("retried", "lost") else 0
         if self._failures:

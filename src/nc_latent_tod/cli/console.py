@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from nc_latent_tod.errors import NcLatentTodError, PermanentError, RetryableError
-from nc_latent_tod.logs import JsonLines, logs_are_json
+from nc_latent_tod.logs import logs_are_json, write_json_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,9 +75,7 @@ def log_to(console: Console, *, verbose: bool, as_json: bool) -> None:
     With `as_json` everything that goes to stderr is one JSON object a line, a traceback of an unexpected error too.
     """
     if as_json:
-        handler = logging.StreamHandler()
-        handler.setFormatter(JsonLines())
-        logging.basicConfig(level=logging.WARNING, force=True, handlers=[handler])
+        write_json_lines()
         sys.excepthook = lambda kind, error, trace: log.critical("%s", error, exc_info=(kind, error, trace))
     elif console.is_terminal:
         from rich.logging import RichHandler

@@ -41,12 +41,9 @@ def overview_table(seen: Overview) -> RenderableType:
 
 
 def _in_flight(flights: Sequence[Flight]) -> Table:
-    table = Table("job", "worker", "host", *(_right(name) for name in (
-        "age", "heartbeat", "attempt", "dialogues", "turns", "turns/s", "left")), title="In flight", title_justify="left")
+    table = _table("In flight", "job", "worker", ">age", ">heartbeat", ">attempt", ">dialogues", ">turns", ">turns/s", ">left")
     for job in flights:
-        host, _, pid = job.worker.rpartition(":")
-        table.add_row(Text(job.name), Text(pid if host else job.worker), Text(host), duration(job.age_s), _ago(job.silent_s),
-                      str(job.attempt), *_progress(job))
+        table.add_row(Text(job.name), Text(job.worker), clock(job.age_s), _ago(job.silent_s), str(job.attempt), *_progress(job))
     return table
 
 
@@ -55,22 +52,27 @@ def _progress(job: Flight) -> list[Text]:
         return [Text(job.progress or "loading"), Text(), Text(), Text()]
     dialogues, turns = (f"{job.progress.get(f'{name}_done')}/{job.progress.get(name)}" for name in ("dialogues", "turns"))
     return [Text(dialogues), Text(turns), Text("-" if job.turns_per_second is None else f"{job.turns_per_second:.2f}"),
-            Text("?" if job.seconds_left is None else duration(job.seconds_left))]
+            Text("?" if job.seconds_left is None else clock(job.seconds_left))]
 
 
 def workers_table(records: Sequence[WorkerRecord], now: float) -> Table:
     """One worker a line."""
-    table = Table("worker", "host", "state", _right("since"), "job", *(_right(name) for name in (
-        "done", "other ends", "turns", "turns/s", "heartbeat")))
+    table = _table(None, "worker", "state", ">since", "job", ">for", ">done", ">failed", ">turns", ">turns/s", ">heartbeat")
     for record in records:
-        job = Text(record.job)
-        if record.job:
-            job.append(f" for {duration(max(0.0, now - record.job_began_at))}", "dim")
-        pace, done = record.turns_per_second, record.jobs.get("done", 0)
-        table.add_row(Text(record.worker.rpartition(":")[2]), Text(record.host), _state(record, now),
-                      f"{duration(max(0.0, now - record.started_at))}", job, str(done), str(sum(record.jobs.values()) - done),
-                      str(record.turns), "-" if pace is None else f"{pace:.2f}", _ago(now - record.beat_at))
+        pace = record.turns_per_second
+        failed = sum(record.jobs.get(outcome, 0) for outcome in ("retried", "dead", "lost"))
+        table.add_row(
+            Text(record.worker), _state(record, now), clock(now - record.started_at), Text(record.job),
+            clock(now - record.job_began_at) if record.job else "", str(record.jobs.get("done", 0)), str(failed),
+            str(record.turns), "-" if pace is None else f"{pace:.2f}", _ago(now - record.beat_at))
     return table
+
+
+def clock(seconds: float) -> str:
+    """`0:07`, `12:05`, `1:02:05`."""
+    minutes, whole = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes}:{whole:02}"
 
 
 def _state(record: WorkerRecord, now: float) -> Text:
@@ -80,8 +82,11 @@ def _state(record: WorkerRecord, now: float) -> Text:
 
 
 def _ago(seconds: float) -> Text:
-    return Text(f"{duration(max(0.0, seconds))} ago", style="bold red" if seconds > _LATE_S else "")
+    return Text(f"{clock(seconds)} ago", style="bold red" if seconds > _LATE_S else "")
 
 
-def _right(name: str) -> Column:
-    return Column(name, justify="right")
+def _table(title: str | None, *names: str) -> Table:
+    """A table without lines, which is narrow; `>` before a name sets its column to the right, in one line."""
+    columns = [Column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", no_wrap=name.startswith(">"),
+                      overflow="fold") for name in names]
+    return Table(*columns, title=title, title_justify="left", box=None, padding=(0, 1), pad_edge=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nc_latent_tod.cli.console import JsonOption, QueueOption, epilog, print_json
+from nc_latent_tod.errors import ConfigError
 
 if TYPE_CHECKING:
     from nc_latent_tod.queues import Queue
@@ -64,9 +65,13 @@ def resume(group: GroupArgument, queue: QueueOption = "", as_json: JsonOption = 
 
 
 def _open(group: str, queue: str) -> Queue:
-    from nc_latent_tod.connect import manifest_section, open_queue
+    import re
 
-    manifest_section("", group)  # raises where no group can have this name
+    from nc_latent_tod.connect import open_queue
+    from nc_latent_tod.job_places import NAME_PATTERN
+
+    if not re.fullmatch(NAME_PATTERN, group):
+        raise ConfigError(f"No group is called {group!r}: the ids of groups have letters, digits, '_', '.' and '-' only.")
     return open_queue(queue, must_exist=True)
 
 

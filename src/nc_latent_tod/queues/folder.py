@@ -144,12 +144,13 @@ class QueueFolder:
     def _in_flight(self, file_name: str) -> InFlight:
         name = JobFileName.parse(file_name)
         lease = Lease.read(self.leases / file_name)
+        age_s = max(0.0, time.time() - lease.taken_at) if lease else 0.0
         return InFlight(
             name=name.job_name if name else file_name,
             worker=lease.worker if lease else "unknown",
-            age_s=max(0.0, time.time() - lease.taken_at) if lease else 0.0,
+            age_s=age_s,
             attempt=name.attempts if name else 0,
-            silent_s=self._silence(file_name),
+            silent_s=min(age_s, self._silence(file_name)),  # before the first beat the file has the time of its put
             progress=lease.progress if lease else "",
         )
 

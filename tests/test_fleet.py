@@ -1,0 +1,314 @@
+"""Who works on a queue, how far it is, and what people tell its workers: records, orders, logs, metrics."""
+
+import json
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import wait_until
+from test_cli import call, command_line, write_job, write_logs
+
+from nc_latent_tod.attendance import Attendance, workers
+from nc_latent_tod.cli.fleet_tables import clock, overview_table
+from nc_latent_tod.errors import InterruptedJobError
+from nc_latent_tod.fleet import overview
+from nc_latent_tod.logs import JsonLines, add_log_fields, log_fields
+from nc_latent_tod.queues import Queue
+from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.queues.orders import CANCELLED, Order
+from nc_latent_tod.queues.sqs import SqsQueue
+from nc_latent_tod.tally import JOBS, RECEIVE_ERRORS, CurrentJob, Tally
+from nc_latent_tod.worker import JobControl, Worker, WorkSummary
+from nc_latent_tod.worker_group import run_workers, visible_gpus
+
+GROUP = "slow"
+JOB = {"run_id": "train_0_50", "manifest": {"group_id": GROUP}}
+CANCEL = Order(GROUP, CANCELLED, by="me@here", at="2030-01-01T00:00:00+00:00")
+HALF_WAY = {"dialogues": 50, "dialogues_done": 20, "turns": 400, "turns_done": 200, "turns_resumed": 100, "seconds": 50.0}
+
+
+@pytest.fixture(params=["folder", "sqs"])
+def queue(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    if request.param == "folder":
+        return FolderQueue(tmp_path / "queue")
+    aws = request.getfixturevalue("aws")
+    queue = SqsQueue(aws.queue(), table=aws.table())
+    monkeypatch.setattr(queue.notes, "beat_s", 1.0)
+    return queue
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NC_LATENT_TOD_QUEUE_PATH", "queue")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        processes.append(command_line(*arguments))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def work_until_told(queue: Queue, **options: Any) -> tuple[threading.Thread, list[WorkSummary]]:
+    """A worker in a thread whose jobs last until they are asked to stop."""
+    summaries: list[WorkSummary] = []
+
+    def run(job: dict[str, Any], control: JobControl) -> None:
+        while not control.should_stop():
+            time.sleep(0.01)
+        raise InterruptedJobError("asked to stop")
+
+    worker = Worker(queue, run, poll_s=0.05, **options)
+    thread = threading.Thread(target=lambda: summaries.append(worker.work()))
+    thread.start()
+    return thread, summaries
+
+
+def test_the_time_left_follows_from_stored_figures(queue: Queue) -> None:
+    for number in range(3):
+        queue.put({"run_id": f"run_{number}"})
+    delivery = queue.receive(5)
+    assert delivery is not None
+    delivery.progress(json.dumps(HALF_WAY))
+
+    seen = overview(queue)
+
+    # 100 turns in 50 s are 2 turns/s; 200 turns of this job and twice 400 of those that are ready take 500 s.
+    assert (seen.ready, seen.done, len(seen.in_flight)) == (2, 0, 1)
+    assert (seen.turns_per_second, seen.seconds_left) == (2.0, 500.0)
+    assert (seen.in_flight[0].turns_left, seen.in_flight[0].seconds_left) == (200, 100.0)
+    assert seen.in_flight[0].silent_s <= seen.in_flight[0].age_s < 60
+    assert seen.to_json()["in_flight"][0]["progress"] == HALF_WAY
+
+
+def test_nothing_is_promised_before_there_is_a_pace_and_nothing_is_left_of_nothing(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path / "queue")
+    assert overview(queue).seconds_left == 0.0
+
+    queue.put(JOB)
+    delivery = queue.receive(0)
+    assert delivery is not None
+    for progress in ("", "half", json.dumps({**HALF_WAY, "turns_done": 100}), json.dumps({**HALF_WAY, "seconds": 0.0})):
+        delivery.progress(progress)
+        assert (overview(queue).seconds_left, overview(queue).turns_per_second) == (None, None)
+        overview_table(overview(queue))
+
+
+def test_durations_are_short() -> None:
+    assert [clock(seconds) for seconds in (-1, 7.4, 725, 3725)] == ["0:00", "0:07", "12:05", "1:02:05"]
+
+
+def test_a_worker_is_seen_while_it_works_and_not_after_it_ended(queue: Queue) -> None:
+    tally = Tally()
+    tally.began(CurrentJob("run_0-0123456789abcdef", GROUP, 1, time.time()))
+
+    with Attendance(queue, tally):
+        [record] = workers(queue.notes)
+        assert (record.job, record.group_id, record.is_alive(time.time())) == ("run_0-0123456789abcdef", GROUP, True)
+        tally.ended("done", "", 1.0)
+        wait_until(lambda: workers(queue.notes)[0].jobs.get("done") == 1)
+        assert not workers(queue.notes)[0].is_alive(time.time() + 3600)
+
+    assert workers(queue.notes) == []
+
+
+def test_a_killed_worker_is_gone_and_forgotten_after_a_day(tmp_path: Path) -> None:
+    path, queue = tmp_path / "queue", FolderQueue(tmp_path / "queue")
+    code = ("import sys, os; from nc_latent_tod.attendance import Attendance; from nc_latent_tod.tally import Tally;"
+            "from nc_latent_tod.queues.local import FolderQueue;"
+            "Attendance(FolderQueue(sys.argv[1]), Tally()).__enter__(); os.kill(os.getpid(), 9)")
+    subprocess.run([sys.executable, "-c", code, path], check=False)
+    [record] = workers(queue.notes)
+    assert not record.is_alive(time.time())
+
+    values = {**queue.notes.read("workers")[record.worker], "beat_at": time.time() - 25 * 3600}
+    queue.notes.write("workers", record.worker, values)
+    with Attendance(queue, Tally()):
+        wait_until(lambda: record.worker not in {one.worker for one in workers(queue.notes)})
+
+
+def test_cancelling_a_group_stops_its_running_job_and_resuming_puts_it_back(queue: Queue) -> None:
+    queue.put(JOB)
+    thread, summaries = work_until_told(queue, max_jobs=1)
+    wait_until(lambda: len(queue.status().in_flight) == 1)
+
+    queue.orders.give(CANCEL)
+    thread.join(30)
+
+    assert summaries == [WorkSummary(cancelled=1)]
+    [letter] = queue.letters()
+    assert letter.reason.startswith("Cancelled: the group 'slow' was cancelled at 2030-01-01T00:00:00+00:00 by me@here.")
+    queue.orders.lift(GROUP)
+    assert queue.redrive([letter.name]) == [letter.name]
+    again = queue.receive(5)
+    assert again is not None and (again.job, again.attempt) == (JOB, 1)
+
+
+def test_a_waiting_job_of_a_cancelled_group_is_never_begun(tmp_path: Path) -> None:
+    queue, begun = FolderQueue(tmp_path / "queue"), []
+    for group in (GROUP, "other"):
+        queue.put({"manifest": {"group_id": group}})
+    queue.orders.give(CANCEL)
+
+    summary = Worker(queue, lambda job, control: begun.append(job["manifest"]["group_id"]), poll_s=0.05, drain=True).work()
+
+    assert (summary, begun) == (WorkSummary(done=1, cancelled=1), ["other"])
+
+
+def test_the_commands_pause_cancel_and_resume_a_group(folder: Path) -> None:
+    write_logs(folder / "logs.jsonl", 2)
+    write_job(folder / "job.json", "train_0_2")
+    FolderQueue("queue")
+    assert call("pause", "mine").exit_code == 0
+    assert "note: the group mine is paused" in call("enqueue", "job.json").stderr
+    assert "Group mine is paused since" in call("status").stdout
+    assert call("cancel", "mine").exit_code == 0
+    assert call("work", "--drain").exit_code == 3, "there are dead letters"
+
+    assert json.loads(call("resume", "mine", "--json").stdout)["was"] == "cancelled"
+    lines = [json.loads(line) for line in call("work", "--drain", "--json").stdout.splitlines()]
+
+    assert [line["event"] for line in lines] == ["job", "end"]
+    assert (lines[0]["outcome"], lines[1]["done"]) == ("done", 1)
+    assert (lines[0]["group_id"], lines[0]["attempt"], lines[0]["progress"]["dialogues_done"]) == ("mine", 1, 2)
+    assert call("resume", "mine").stdout == "mine was neither paused nor cancelled.\n"
+    assert call("pause", "not a group").exit_code == 2
+
+
+def test_log_records_are_json_lines_that_name_the_job() -> None:
+    record = logging.LogRecord("nc_latent_tod.worker", logging.WARNING, "", 0, "%s: lost\nit \ud800", ("a",), None)
+    with log_fields(worker="host:1", group_id="mine"):
+        add_log_fields(run_id="train_0_50")
+        line = JsonLines().format(record)
+    assert "\n" not in line
+
+    data = json.loads(line)
+    assert data.pop("time").endswith("+00:00")
+    assert data == {"level": "warning", "logger": "nc_latent_tod.worker", "message": "a: lost\nit \ud800", "worker": "host:1",
+                    "group_id": "mine", "run_id": "train_0_50"}
+    assert "run_id" not in json.loads(JsonLines().format(record))
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_every_command_writes_json_to_stderr_on_request(folder: Path, started: Any, place: int) -> None:
+    arguments = ["label", "absent.json", "--json"]
+
+    _, error = started(*arguments[:place], "--log-json", *arguments[place:]).communicate(timeout=60)
+
+    [line] = [json.loads(line) for line in error.splitlines()]
+    assert (line["level"], "absent.json: the job file cannot be read" in line["message"]) == ("error", True)
+
+
+def test_prometheus_reads_what_a_worker_does(folder: Path, started: Any) -> None:
+    write_logs(folder / "logs.jsonl", 4)
+    for split in ("train_0_2", "train_2_4"):
+        write_job(folder / "jobs" / f"{split}.json", split)
+    write_job(folder / "jobs" / "wrong.json", "trian_0_2")
+    call("enqueue", "jobs")
+    worker = started("work", "--metrics-port", 0, "--log-json")
+
+    records: list[dict[str, Any]] = []
+    for line in worker.stderr:
+        records.append(json.loads(line))
+        if sum("done after" in record["message"] or "dead after" in record["message"] for record in records) == 3:
+            break
+    [url] = [record["message"].partition(" at ")[2] for record in records if record["message"].startswith("metrics at")]
+    text = urllib.request.urlopen(url, timeout=20).read().decode()
+    metrics = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+    assert metrics['nc_latent_tod_jobs_total{outcome="done"}'] == "2.0"
+    assert metrics['nc_latent_tod_jobs_total{outcome="dead"}'] == "1.0"
+    assert metrics['nc_latent_tod_job_failures_total{reason="CorpusError"}'] == "1.0"
+    assert float(metrics["nc_latent_tod_turns_total"]) > 4
+    assert float(metrics["process_resident_memory_bytes"]) > 1e6
+    assert time.time() - float(metrics["nc_latent_tod_heartbeat_timestamp_seconds"]) < 60
+    done = [record for record in records if "done after" in record["message"]]
+    assert all(record["run_id"].startswith("train_") and record["group_id"] == "mine" for record in done)
+
+
+def test_a_port_that_is_taken_is_a_clear_error(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        worked = call("work", "--metrics-port", port)
+
+    assert worked.exit_code == 2
+    assert f"Metrics cannot be served at 127.0.0.1:{port}" in worked.stderr and "--metrics-port" in worked.stderr
+
+
+def test_a_queue_that_does_not_answer_is_counted() -> None:
+    tally = Tally()
+    tally.count(RECEIVE_ERRORS)
+    tally.began(CurrentJob("a", "g", 1, 0.0))
+    tally.ended("retried", "RetryableError: throttled", 2.0)
+
+    totals = tally.look()
+
+    assert totals.counts[RECEIVE_ERRORS, ""] == 1
+    assert {outcome: count for outcome, count in totals.by_label(JOBS).items() if count} == {"retried": 1}
+    assert totals.by_label("job_failures") == {"RetryableError": 1}
+
+
+def test_each_of_several_workers_sees_one_gpu_in_turn(tmp_path: Path) -> None:
+    code = "import os, sys; open(sys.argv[1], 'w').write(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))"
+    command = partial(lambda name: [sys.executable, "-c", code, str(tmp_path / name)])
+
+    assert run_workers([command("a"), command("b"), command("c")], env={}, gpus=["4", "7"]) == 0
+    assert run_workers([command("alone")], env={}, gpus=["4", "7"]) == 0
+
+    assert [(tmp_path / name).read_text() for name in ("a", "b", "c", "alone")] == ["4", "7", "4", "all"]
+
+
+def test_the_gpus_of_a_host_are_those_that_cuda_may_see(tmp_path: Path) -> None:
+    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+
+    assert visible_gpus({}, tmp_path) == ["0", "1"]
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": "3, 5"}, tmp_path) == ["3", "5"]
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": ""}, tmp_path) == []
+
+
+def catches_ctrl_c(process: subprocess.Popen[str]) -> bool:
+    [caught] = [line.split()[1] for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "SigCgt" in line]
+    return bool(int(caught, 16) >> (signal.SIGINT - 1) & 1)
+
+
+@pytest.mark.parametrize(("phases", "code"), [(2, -signal.SIGINT), (3, 130)])
+def test_ctrl_c_ends_a_command_without_a_traceback(folder: Path, started: Any, phases: int, code: int) -> None:
+    FolderQueue(folder / "queue")
+    process = started("status", "--watch")
+    for is_caught in (True, False, True)[:phases]:  # by Python as it starts, not while imports run, then by the command
+        wait_until(lambda is_caught=is_caught: catches_ctrl_c(process) == is_caught)
+
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+
+    assert (process.returncode, "Traceback" in error) == (code, False)
+
+
+def test_the_watch_writes_a_line_of_json_at_each_look(folder: Path, started: Any) -> None:
+    FolderQueue(folder / "queue").put(JOB)
+
+    watch = started("status", "--watch", "--json")
+
+    assert [json.loads(watch.stdout.readline())["ready"] for _ in range(2)] == [1, 1]
+    assert json.loads(call("version", "--json").stdout)["version"]
