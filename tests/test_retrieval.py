@@ -137,3 +137,14 @@ def test_an_encoders_fingerprint_changes_with_its_weights_and_not_with_its_place
     weights["encoder.layer.3.output.dense.bias"] = weights["encoder.layer.3.output.dense.bias"] * np.float32(1.001)
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     assert SentenceEncoder(str(copy)).fingerprint != minilm.fingerprint
+
+
+def test_loading_the_packaged_encoder_imports_no_library_for_training_or_tables():
+    import subprocess
+    import sys
+
+    code = ("import sys\nfrom nc_latent_tod.retrieval.encoder import SentenceEncoder\nSentenceEncoder()\n"
+            "print(sorted(set(sys.modules) & {'sentence_transformers', 'sklearn', 'pandas', 'datasets'}))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+
+    assert done.stdout.strip() == "[]"
