@@ -45,6 +45,14 @@ def commands() -> dict[str, list[str]]:
             "slurm": shlex.split(line(SLURM, "exec"))[1:]}
 
 
+def test_every_command_of_the_page_is_one_of_the_command_line() -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    lines = [shlex.split(text, comments=True) for text in re.findall(r"^nc-latent-tod .*", page, flags=re.MULTILINE)]
+
+    assert len(lines) >= 5
+    assert [words for words in lines if call(*words[1:], "--help").exit_code] == []
+
+
 @pytest.mark.parametrize("where", sorted(commands()))
 def test_every_command_is_one_of_the_command_line(where: str) -> None:
     parsed = call(*commands()[where], "--help")  # options are checked before the help is shown
