@@ -2,8 +2,8 @@
 
 A row matches a service's state if it agrees with every slot that is a column of the table. Slots that are none (a day, a
 number of guests) say how to book, not what to find. Values compare without case and spaces; `dontcare` and what a row leaves
-open match everything. Where no row has the value of an open slot, rows of which it is a part ("rose" of "rose inn") or that
-spell it nearly so count.
+open match everything. Where no row has the value of an open slot, rows count that hold its words ("rose" of "rose inn"),
+whose words it holds ("the rose inn hotel"), or that spell it nearly so.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Database:
         is_spelled = any(_key(row.get(slot, "")) == key for row in self.entities[service])
         if is_spelled or bound is not None or known is None or known.is_categorical:
             return lambda own: _key(own) == key
-        return lambda own: set(key.split()) <= set(_key(own).split()) or _is_near(_key(own), key)
+        return lambda own: _is_near(_key(own), key)
 
     def name_slot(self, service: str) -> str:
         """The slot that names the entities of a service; "" where they have no names."""
@@ -96,7 +96,9 @@ def _name_slot(service: Service, rows: Sequence[Row]) -> str:
 
 
 def _is_near(own: str, key: str) -> bool:
-    return re.findall(r"\d", own) == re.findall(r"\d", key) and fuzz.ratio(own, key) >= _MIN_RATIO
+    mine, words = set(own.split()), set(key.split())
+    has_same_digits = re.findall(r"\d", own) == re.findall(r"\d", key)
+    return words <= mine or mine <= words or (has_same_digits and fuzz.ratio(own, key) >= _MIN_RATIO)
 
 
 def _key(value: str) -> str:

@@ -41,7 +41,7 @@ def train_tiny(schema: Schema, entities: Entities, wording: Wording, out: Path, 
 
 def agent_training(steps: int | None, seed: int) -> TrainConfig:
     """How the packaged tiny agent is trained."""
-    return TrainConfig(steps=steps or 2_200, rows=8, length=256, short_steps=0, long_steps=0, learning_rate=1e-3,
+    return TrainConfig(steps=steps or 1_700, rows=8, length=256, short_steps=0, long_steps=0, learning_rate=1e-3,
                        warmup_steps=50, seed=seed, mixture=ANSWERING)
 
 
