@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ("scripts/quickstart", "scripts/test", ".ci/run", "folder_runner.sh")
+SCRIPTS = ("scripts/chaos", "scripts/quickstart", "scripts/test", ".ci/run", "folder_runner.sh")
 
 
 def shell(*command: object, within: Path, **environment: str) -> subprocess.CompletedProcess[str]:
