@@ -106,6 +106,18 @@ def test_a_pool_smaller_than_k_gives_what_it_has():
     assert len(only(label(one, [turns("d", ("east", "ok"))])).label.tasks["dst"].retrieved) == 1
 
 
+def test_an_earlier_label_of_a_turn_is_no_example_for_it():
+    dialogue = turns("d", ("a room in the east", "the mill"), ("four stars please", "the inn"))
+    before = list(label(labeller(run_id="round_0"), [dialogue]).values())
+    again = labeller(run_id="round_1", add_predictions=False)
+    again.seed_pool(before)
+
+    found = label(again, [dialogue])
+
+    assert found["d", 0].label.tasks["dst"].retrieved == ()
+    assert [name for name, _ in found["d", 1].label.tasks["dst"].retrieved] == ["round_0/d/0"]
+
+
 def test_without_add_predictions_the_pool_stays_as_it_is():
     fixed = labeller(answering(), add_predictions=False)
     label(fixed, corpus(4))

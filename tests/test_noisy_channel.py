@@ -100,3 +100,13 @@ def test_impossible_candidates_are_ranked_last_and_share_nothing():
     assert [(c.text, c.score) for c in ranked] == [("B", -1.0), ("A", impossible)]
     assert posterior(ranked) == [1.0, 0.0]
     assert posterior(ranked[1:]) == [0.0]
+
+
+def test_pseudo_scores_of_proposals_join_the_ranking_by_their_weight():
+    sampled = Candidate("a", {"direct": -1.0})
+    proposed = [Candidate("b", {"direct": -2.0, "proposal": -0.5}), Candidate("c", {"direct": -3.0, "proposal": -2.5})]
+
+    alone, joined = rank([sampled, *proposed], "direct"), rank([sampled, *proposed], "direct", 2.0)
+
+    assert [c.text for c in alone] == ["a", "b", "c"]
+    assert [(c.text, c.score) for c in joined] == [("b", -3.0), ("a", -6.0), ("c", -8.0)]  # a has the least pseudo-score, -2.5

@@ -88,7 +88,8 @@ class Builder:
                               max_new_tokens=sampling.max_new_tokens, stop=section.model.stop_sequences),
             k_examples=section.retriever.k_examples if section.retriever.is_enabled else 0,
             example_warmup=section.retriever.example_warmup, minimum_distinct=section.retriever.minimum_distinct,
-            add_predictions=section.add_predictions_to_index, propose=propose)
+            add_predictions=section.add_predictions_to_index, propose=propose,
+            proposal_weight=generation.proposal_weight)
 
     def _proposer(self, entities_path: str | None, schema: Schema) -> Proposer:
         key = (entities_path, schema)

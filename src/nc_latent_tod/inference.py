@@ -57,6 +57,7 @@ class Inference:
     minimum_distinct: int = 0
     add_predictions: bool = True
     propose: Propose | None = None  # readings that are weighed with the samples
+    proposal_weight: float = 0.0  # of their pseudo-scores in the ranking
     phases: Phases = field(default_factory=Phases)  # seconds of retrieval, prompt and parse; the model has its own
 
     def learn(self, examples: Sequence[Example]) -> None:
@@ -103,8 +104,9 @@ class Inference:
         if self.k_examples == 0 or len(self.retriever) < max(1, self.example_warmup):
             return [[] for _ in turns]
         texts = [self.task.retrieval_text(turn, prior) for turn, prior in zip(turns, priors, strict=True)]
-        return [select_diverse(found, self.k_examples, self.minimum_distinct, lambda pair: self.task.slots(pair[0]))
-                for found in self.retriever.search(texts, 4 * self.k_examples)]
+        return [select_diverse([pair for pair in found if not _tells(pair[0], turn)], self.k_examples, self.minimum_distinct,
+                               lambda pair: self.task.slots(pair[0]))
+                for turn, found in zip(turns, self.retriever.search(texts, 4 * self.k_examples), strict=True)]
 
     def _question(self, turn: Turn, prior: BeliefState, seed: int, found: Sequence[tuple[Example, float]],
                   earlier: Sequence[Turn]) -> Question:
@@ -135,7 +137,8 @@ class Inference:
         drawn = [Candidate(c.text, {"direct": c.logprob}, source=source, finished=c.finished) for c in likeliest]
         if self.propose:
             proposed = self.propose(question.turn, question.prior, question.earlier)
-            drawn += [Candidate(text, {}, source="proposal", count=0) for text, _ in proposed]
+            drawn += [Candidate(text, {"proposal": score} if self.proposal_weight else {}, source="proposal", count=0)
+                      for text, score in proposed]
         return merge(drawn, lambda text: self._canonical(text, question.prior))
 
     def _canonical(self, text: str, prior: BeliefState) -> str:
@@ -153,7 +156,7 @@ class Inference:
         for i, rows in zip(asked, scores, strict=True):
             for row, j in enumerate(places[i]):
                 candidates[i][j] = (replace(candidates[i][j], error=TOO_LONG) if isinstance(rows, TurnError)
-                                    else replace(candidates[i][j], logprobs={"direct": rows[row][0]}))
+                                    else replace(candidates[i][j], logprobs={**candidates[i][j].logprobs, "direct": rows[row][0]}))
 
     def _score_channel(self, questions: Sequence[Question], candidates: list[list[Candidate]],
                        failures: dict[int, str]) -> None:
@@ -188,11 +191,16 @@ class Inference:
                           budget=self.lm.max_length - longest - _MARGIN, count_tokens=self.lm.count_tokens)
 
     def _choose(self, question: Question, candidates: Sequence[Candidate]) -> Inferred:
-        ranked = rank(candidates, self.ranking)
+        ranked = rank(candidates, self.ranking, self.proposal_weight)
         if not ranked or ranked[0].error:
             return failed(NO_CANDIDATE_PARSED, question.retrieved, ranked)
         value = self.task.parse(ranked[0].text, question.prior)
         return Inferred(value, TaskLabel(candidates=ranked, chosen=0, retrieved=question.retrieved))
+
+
+def _tells(example: Example, turn: Turn) -> bool:
+    """Whether an example holds an earlier label of the turn: it is of this turn or a later one, labelled in an earlier round."""
+    return example.turn.dialogue_id == turn.dialogue_id and example.turn.turn_id >= turn.turn_id
 
 
 def _pairs(counts: Sequence[int]) -> list[tuple[int, int]]:

@@ -70,6 +70,8 @@ class Job(Section):
         for task in (options["dst"], options["act_tag"]):
             if task["model"]["server"] is None:
                 del task["model"]["server"]  # jobs from before there were servers keep their fingerprint
+            if not task["generation_cfg"]["proposal_weight"]:
+                del task["generation_cfg"]["proposal_weight"]  # likewise
         return options
 
     @property

@@ -46,6 +46,9 @@ class GenerationSection(Section):
     proposals: NonNegativeInt = 0
     """Readings that schema and entity table propose, weighed with the samples. With the model `none`, 0 means 8."""
 
+    proposal_weight: float = Field(0.0, ge=0)
+    """The score of a reading is that of `generation_mode` and so many times its pseudo-score as a proposal."""
+
     @property
     def is_noisy_channel(self) -> bool:
         return self.generation_mode.startswith("noisy_channel")
@@ -65,6 +68,8 @@ class GenerationSection(Section):
         if self.generation_mode == "greedy" and self.proposals:
             raise ValueError(f"generation_mode 'greedy' takes one candidate but proposals asks for {self.proposals} more: "
                              "set it to 0, or choose another mode")
+        if self.proposal_weight and not self.proposals:
+            raise ValueError(f"proposal_weight is {self.proposal_weight:g} but there are no proposals: set proposals to 8, say")
         if self.generation_mode == "greedy" and self.sampling_args.draws > 1:
             raise ValueError(f"generation_mode 'greedy' takes one candidate but sampling_args asks for "
                              f"{self.sampling_args.draws}: set n and best_of to 1, or choose another mode")

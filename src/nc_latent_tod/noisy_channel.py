@@ -6,7 +6,8 @@ For a label y of observed text x in context z, with log-probabilities in nats su
     noisy_channel_cond  log p(x|y,z)
     noisy_channel_joint log p(y|z) + log p(x|y,z)
 
-Without a model, `proposal` ranks by the pseudo-score that proposals come with.
+Without a model, `proposal` ranks by the pseudo-score that proposals come with. With one, the pseudo-score may be a further
+term, with a weight: a log-linear model (Och & Ney 2002, "Discriminative Training and Maximum Entropy Models").
 """
 
 from __future__ import annotations
@@ -60,22 +61,29 @@ def merge(candidates: Iterable[Candidate], canonical: Callable[[str], str]) -> l
 def _merged(text: str, group: Sequence[Candidate], error: str | None) -> Candidate:
     by_text = {c.text: c.logprobs["direct"] for c in group if "direct" in c.logprobs}
     logprobs = {"direct": _log_sum_exp(by_text.values())} if by_text else {}
+    if proposed := [c.logprobs["proposal"] for c in group if "proposal" in c.logprobs]:
+        logprobs["proposal"] = max(proposed)
     return replace(group[0], text=text, logprobs=logprobs, count=sum(c.count for c in group), error=error)
 
 
-def rank(candidates: Iterable[Candidate], ranking: Ranking) -> tuple[Candidate, ...]:
+def rank(candidates: Iterable[Candidate], ranking: Ranking, proposal_weight: float = 0.0) -> tuple[Candidate, ...]:
     """Score and order candidates, best first; equal scores by count, then text.
 
+    With `proposal_weight`, so many times the pseudo-score is added; a reading that was not proposed gets the least of the turn.
     Unparsable ones come last, unscored, and so do those whose score is not a number: a model that overflows has no opinion.
     """
-    scored = [_scored(c, ranking) for c in candidates]
+    candidates = list(candidates)
+    least = min((c.logprobs["proposal"] for c in candidates if "proposal" in c.logprobs), default=0.0)
+    scored = [_scored(c, ranking, proposal_weight, least) for c in candidates]
     return tuple(sorted(scored, key=lambda c: (c.score is None, -(c.score or 0.0), -c.count, c.text)))
 
 
-def _scored(candidate: Candidate, ranking: Ranking) -> Candidate:
+def _scored(candidate: Candidate, ranking: Ranking, proposal_weight: float, least: float) -> Candidate:
     if candidate.error:
         return replace(candidate, score=None)
     value = score(candidate, ranking)
+    if proposal_weight:
+        value += proposal_weight * candidate.logprobs.get("proposal", least)
     return replace(candidate, score=None, error="not_a_number") if math.isnan(value) else replace(candidate, score=value)
 
 
