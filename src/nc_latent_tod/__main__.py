@@ -6,14 +6,11 @@ import signal
 
 
 def main() -> None:
-    """Run the command line. Ctrl-C ends it without a traceback from the first moment on."""
-    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else somebody has it ignored
-    if is_default:
+    """Run the command line. Until its command begins, Ctrl-C ends the process at once, without a traceback."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody has it ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from nc_latent_tod.cli import main as run
 
-    if is_default:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     run()
 
 

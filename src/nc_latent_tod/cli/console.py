@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,6 +46,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         print_anything()
         try:
+            if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see `__main__`
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
