@@ -15,18 +15,19 @@ from nc_latent_tod.aws import Fence
 from nc_latent_tod.build_server import check_scoring, server_model, server_token_counter
 from nc_latent_tod.connect import open_manifest
 from nc_latent_tod.corpus import load_dialogues
-from nc_latent_tod.corpus.entities import load_entities
+from nc_latent_tod.corpus.entities import EntityTable, load_entities
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
-from nc_latent_tod.dialogue import Dialogue
+from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.grammar import ActsGrammar, ChangeGrammar
 from nc_latent_tod.inference import Inference
 from nc_latent_tod.job import Job
 from nc_latent_tod.job_sections import ModelSection, TaskSection
 from nc_latent_tod.job_server import ServerSection
 from nc_latent_tod.labeller import Labeller
-from nc_latent_tod.labels import Example
-from nc_latent_tod.lm import LanguageModel, Sampling
+from nc_latent_tod.labels import BeliefState, Example
+from nc_latent_tod.lm import GrammarSampler, LanguageModel, Sampling
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.pipeline import Backends
 from nc_latent_tod.proposals import Proposer
@@ -89,16 +90,29 @@ class Builder:
             k_examples=section.retriever.k_examples if section.retriever.is_enabled else 0,
             example_warmup=section.retriever.example_warmup, minimum_distinct=section.retriever.minimum_distinct,
             add_predictions=section.add_predictions_to_index, propose=propose,
-            proposal_weight=generation.proposal_weight)
+            proposal_weight=generation.proposal_weight,
+            grammar=self._grammar(section, task, schema, entities_path) if generation.constrained else None)
+
+    def _grammar(self, section: TaskSection, task: Task, schema: Schema,
+                 entities_path: str | None) -> Callable[[Turn, BeliefState], str]:
+        """What writes the grammar of a turn. Raises `ConfigError` where the model cannot sample within one."""
+        if not isinstance(self.model(section.model), GrammarSampler):
+            raise ConfigError(f"generation_cfg.constrained samples token by token from a model in this process, and model_type "
+                              f"{section.model.model_type!r} is none: set it to false, or name a local model.")
+        grammar = ChangeGrammar if task.name == "dst" else ActsGrammar
+        return grammar(schema, self._entities(entities_path, schema)).of
 
     def _proposer(self, entities_path: str | None, schema: Schema) -> Proposer:
         key = (entities_path, schema)
         if key not in self._proposers:
             from nc_latent_tod.retrieval.plain_encoder import PlainEncoder
 
-            entities = load_entities(entities_path, schema) if entities_path else None
+            entities = self._entities(entities_path, schema)
             self._proposers[key] = Proposer(schema, entities, encode=PlainEncoder().encode)
         return self._proposers[key]
+
+    def _entities(self, path: str | None, schema: Schema) -> EntityTable | None:
+        return load_entities(path, schema) if path else None
 
     def model(self, section: ModelSection) -> LanguageModel:
         """The language model of a section; equal sections share one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.diversity import select_diverse
 from nc_latent_tod.errors import TurnError
 from nc_latent_tod.labels import BeliefState, Candidate, Example, TaskLabel
-from nc_latent_tod.lm import Completion, LanguageModel, Sampling
+from nc_latent_tod.lm import Completion, GrammarSampler, LanguageModel, Sampling
 from nc_latent_tod.noisy_channel import Ranking, merge, rank, uses_channel
 from nc_latent_tod.phases import Phases
 from nc_latent_tod.prompts import Prompt, answer
@@ -58,6 +58,7 @@ class Inference:
     add_predictions: bool = True
     propose: Propose | None = None  # readings that are weighed with the samples
     proposal_weight: float = 0.0  # of their pseudo-scores in the ranking
+    grammar: Callable[[Turn, BeliefState], str] | None = None  # that samples stay within; `lm` is a `GrammarSampler` then
     phases: Phases = field(default_factory=Phases)  # seconds of retrieval, prompt and parse; the model has its own
 
     def learn(self, examples: Sequence[Example]) -> None:
@@ -128,8 +129,11 @@ class Inference:
                 for i, q in enumerate(questions)]
 
     def _sample(self, questions: Sequence[Question]) -> Sequence[list[Completion]]:
-        return self.lm.sample([q.prompt.text for q in questions], self.sampling, [q.seed for q in questions],
-                              shared_prefix=self.task.preamble)
+        prompts, seeds = [q.prompt.text for q in questions], [q.seed for q in questions]
+        if self.grammar and isinstance(self.lm, GrammarSampler):
+            grammars = [self.grammar(q.turn, q.prior) for q in questions]
+            return self.lm.sample_within(grammars, prompts, self.sampling, seeds, shared_prefix=self.task.preamble)
+        return self.lm.sample(prompts, self.sampling, seeds, shared_prefix=self.task.preamble)
 
     def _candidates(self, question: Question, completions: Sequence[Completion]) -> list[Candidate]:
         source = "greedy" if self.ranking == "greedy" else "sample"

@@ -45,6 +45,8 @@ class GenerationSection(Section):
     sampling_args: SamplingSection = SamplingSection()
     proposals: NonNegativeInt = 0
     """Readings that schema and entity table propose, weighed with the samples. With the model `none`, 0 means 8."""
+    constrained: bool = False
+    """Sample within a grammar of the schema and the turn's words, so that every sample parses. Models in this process only."""
 
     proposal_weight: float = Field(0.0, ge=0)
     """The score of a reading is that of `generation_mode` and so many times its pseudo-score as a proposal."""

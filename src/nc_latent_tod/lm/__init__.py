@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nc_latent_tod.phases import Phases
 
@@ -85,4 +85,17 @@ class LanguageModel(Protocol):
         A request is a context and its continuations; a continuation is a sequence of text segments. The answer has, for
         each request and continuation, the log-probability of every segment given all before it: nats, summed over its
         tokens. Context and segments are tokenised apart, so no token spans a boundary and none is scored twice.
+        """
+
+
+@runtime_checkable
+class GrammarSampler(Protocol):
+    """A language model that can sample within a grammar."""
+
+    def sample_within(self, grammars: Sequence[str], prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int],
+                      shared_prefix: str = "") -> list[list[Completion]]:
+        """Like `LanguageModel.sample`, with tokens drawn only where the prompt's grammar (Lark's notation) allows them.
+
+        The nucleus is that of the allowed tokens; `logprob` is the model's own, as without the grammar. A continuation that
+        is `finished` is a text of the grammar.
         """

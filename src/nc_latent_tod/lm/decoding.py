@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
 from nc_latent_tod.lm import Completion, Sampling
+from nc_latent_tod.lm.constraining import masked
 from nc_latent_tod.lm.nucleus import choose_tokens, token_logprobs
 from nc_latent_tod.lm.reading import Prompts, Reader
 from nc_latent_tod.lm.tokenising import StopStrings, TextTokens
@@ -22,7 +24,8 @@ class Branch:
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)  # nats at temperature 1, one a token
     text: str = ""  # set when the branch ends
-    finished: bool = False  # a stop string or an end-of-text token was met
+    finished: bool = False  # a stop string or an end-of-text token was met, or the grammar's end
+    matcher: Any = None  # where in its grammar the branch is; None where any token may follow
 
     def completion(self) -> Completion:
         """The value that callers see."""
@@ -34,14 +37,16 @@ def decode(model: Reader, prompts: Prompts, owners: Sequence[int], branches: Seq
     """Grow branches to their ends, in place; `owners[i]` is the prompt before branch i, in ascending order.
 
     Branches of a prompt are one row while their texts are the same, and part where they differ. A branch that has met its
-    end leaves the batch, so no position is computed for it any more.
+    end leaves the batch, so no position is computed for it any more. Either all branches have a matcher or none has: tokens
+    are drawn within the grammar, their log-probabilities are the model's without it.
     """
     stops = StopStrings(sampling.stop, tokens)
     alive, rows, at = list(branches), prompts, list(owners)  # `at`: the row that each branch stands at
     for step in range(sampling.max_new_tokens):
         logits = rows.logits[torch.tensor(at, device=rows.logits.device)]  # (branches, vocab)
         uniforms = np.array([branch.stream.random() for branch in alive])
-        chosen = choose_tokens(logits, uniforms, sampling.top_p, sampling.temperature).tolist()
+        within = masked(logits, [branch.matcher for branch in alive]) if alive[0].matcher else logits
+        chosen = choose_tokens(within, uniforms, sampling.top_p, sampling.temperature).tolist()
         _record(alive, chosen, token_logprobs(logits, torch.tensor(chosen)).tolist(), stops, tokens)
         grown = [(row, token) for row, token, branch in zip(at, chosen, alive, strict=True) if not branch.finished]
         alive = [branch for branch in alive if not branch.finished]
@@ -70,3 +75,5 @@ def _record(branches: Sequence[Branch], chosen: Sequence[int], logprobs: Sequenc
             branch.text, branch.finished = tokens.decode(branch.token_ids[:-1]), True
         elif (text := stops.cut(branch.token_ids)) is not None:
             branch.text, branch.finished = text, True
+        elif branch.matcher and branch.matcher.consume_token(token_id) and branch.matcher.is_stopped():
+            branch.text, branch.finished = tokens.decode(branch.token_ids), True

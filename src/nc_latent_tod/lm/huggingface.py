@@ -14,6 +14,7 @@ import torch
 from nc_latent_tod.errors import ModelError, TurnError
 from nc_latent_tod.lm import Completion, Sampling, TokenCount
 from nc_latent_tod.lm.batching import group_by_length
+from nc_latent_tod.lm.constraining import Grammars
 from nc_latent_tod.lm.decoding import Branch, decode
 from nc_latent_tod.lm.fingerprint import fingerprint_of
 from nc_latent_tod.lm.lengths import UNBOUNDED
@@ -68,6 +69,7 @@ class HuggingFaceLM:
         self._cached = CachedModel(model.eval(), self.tokens)
         self._sharing = SharingModel(model, self.tokens) if attention == "shared" and can_share(model) else None
         self._text = TextTokens(tokenizer, _end_ids(model))
+        self._grammars = Grammars(tokenizer, model.get_output_embeddings().weight.shape[0])
         self._batch_size = max(1, batch_size)
         self._token_budget = token_budget or (_POSITIONS_ON_CPU if model.device.type == "cpu" else _POSITIONS_ON_GPU)
         self._pass_cost = _PASS_COST_ON_CPU if model.device.type == "cpu" else _PASS_COST_ON_GPU
@@ -85,21 +87,30 @@ class HuggingFaceLM:
         branches = self.sample_branches(prompts, sampling, seeds, shared_prefix)
         return [[branch.completion() for branch in of_prompt] for of_prompt in branches]
 
+    def sample_within(self, grammars: Sequence[str], prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int],
+                      shared_prefix: str = "") -> list[list[Completion]]:
+        """Draw continuations within a grammar a prompt: see `GrammarSampler.sample_within`."""
+        branches = self.sample_branches(prompts, sampling, seeds, shared_prefix, grammars)
+        return [[branch.completion() for branch in of_prompt] for of_prompt in branches]
+
     @torch.inference_mode()
     def sample_branches(self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int],
-                        shared_prefix: str = "") -> list[list[Branch]]:
-        """Like `sample`, with the sampled token ids and the log-probability of each."""
+                        shared_prefix: str = "", grammars: Sequence[str] = ()) -> list[list[Branch]]:
+        """Like `sample` and `sample_within`, with the sampled token ids and the log-probability of each."""
         check_sampling(sampling.top_p, sampling.temperature, sampling.n)
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds: give one seed a prompt.")
         if sampling.temperature == 0 and sampling.n > 1:
-            once = self.sample_branches(prompts, replace(sampling, n=1), seeds, shared_prefix)
+            once = self.sample_branches(prompts, replace(sampling, n=1), seeds, shared_prefix, grammars)
             return [of_prompt * sampling.n for of_prompt in once]
         preamble, rests = self._split(prompts, shared_prefix)
         self._check_room(preamble, rests, [sampling.max_new_tokens] * len(prompts))
 
         def draw() -> list[list[Branch]]:
             branches = [[Branch(random_stream(seed, index)) for index in range(sampling.n)] for seed in seeds]
+            for of_prompt, grammar in zip(branches, grammars, strict=False):  # none where there are no grammars
+                for branch, matcher in zip(of_prompt, self._grammars.matchers(grammar, sampling.n), strict=True):
+                    branch.matcher = matcher
             for model, read, rows in self._waves(preamble, rests, [sampling.n] * len(prompts), sampling.max_new_tokens):
                 with self._phase("decode"):
                     decode(model, read, [place for place, _, _ in rows],
