@@ -81,11 +81,12 @@ def test_a_model_elsewhere_cannot_be_constrained(tmp_path):
 
 
 def test_a_constrained_job_has_no_candidate_that_ends_and_does_not_parse(tmp_path):
-    section = {"model": {"model_type": "huggingface", "model_name_or_path": "packaged:tiny-starcoder", "torch_dtype": "float32"},
-               "retriever": {"type": "none"}, "generation_cfg": {"constrained": True, "preamble": "none"}}
+    model = {"model_type": "huggingface", "model_name_or_path": "packaged:tiny-starcoder", "torch_dtype": "float32"}
+    section = {"model": model, "retriever": {"type": "none"}, "generation_cfg": {"constrained": True, "preamble": "none"}}
     log = tmp_path / "logs.jsonl"
     log.write_text(json.dumps({"dialogue_id": "d", "turns": [
-        {"speaker": "user", "utterance": "i need a dentist on friday"}, {"speaker": "system", "utterance": "Amara Okafor is free."}]}))
+        {"speaker": "user", "utterance": "i need a dentist on friday"},
+        {"speaker": "system", "utterance": "Amara Okafor is free."}]}))
     job = parse_job({"data": {"eval_set_path_or_name": str(log), "eval_set_split_name": "logs",
                               "schema_path": str(CLINIC / "schema.json")}, "dst": section, "act_tag": section,
                      "manifest": {"type": "local", "manifest_path": str(tmp_path / "m"), "group_id": "g"}}, "job")
