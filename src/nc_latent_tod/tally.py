@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nc_latent_tod.pipeline import Progress, Result
+from nc_latent_tod.pipeline import Result
+from nc_latent_tod.progress import Progress
 
 JOBS, JOB_FAILURES, TURNS, TURN_FAILURES = "jobs", "job_failures", "turns", "turn_failures"
 TOKENS, SECONDS, LABELLING_SECONDS, RECEIVE_ERRORS = "tokens", "seconds", "labelling_seconds", "receive_errors"
@@ -134,8 +135,7 @@ def _of(progress: Progress | None) -> dict[tuple[str, str], float]:
     """What one job adds."""
     if progress is None:
         return {}
-    phases = getattr(progress, "phases", None)
-    return {**{(LABELLING_SECONDS, phase): seconds for phase, seconds in (phases.seconds if phases else {}).items()},
+    return {**{(LABELLING_SECONDS, phase): seconds for phase, seconds in progress.phases.seconds.items()},
             (TURNS, ""): progress.turns_done - progress.turns_resumed,
             (SECONDS, "labelling"): progress.seconds,
             **{(TOKENS, kind): getattr(progress.tokens, kind) for kind in ("computed", "shared", "padding")}}

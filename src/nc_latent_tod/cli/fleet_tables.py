@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from nc_latent_tod.attendance import WorkerRecord
-from nc_latent_tod.cli.tables import ADVICE, dead_letters, duration
+from nc_latent_tod.cli.tables import ADVICE, dead_letters
 from nc_latent_tod.fleet import Flight, Overview
 from nc_latent_tod.process_id import ProcessId
 from nc_latent_tod.queues.orders import CANCELLED, PAUSED
@@ -26,7 +26,7 @@ def overview_table(seen: Overview) -> RenderableType:
     if seen.turns_per_second is not None:
         counts.append(f"   {seen.turns_per_second:.2f} turns/s")
     if seen.seconds_left:
-        counts.append(f"   about {duration(seen.seconds_left)} left")
+        counts.append(f"   about {clock(seen.seconds_left)} left")
     counts.append(f"   {datetime.now(UTC):%H:%M:%S} UTC", "dim")
     parts: list[RenderableType] = [counts]
     for order in seen.orders:

@@ -13,7 +13,8 @@ from nc_latent_tod.build import Builder
 from nc_latent_tod.cli.console import remark
 from nc_latent_tod.job import parse_job, unused_keys
 from nc_latent_tod.logs import add_log_fields, logs_are_json
-from nc_latent_tod.pipeline import Control, Progress, run_job
+from nc_latent_tod.pipeline import Control, run_job
+from nc_latent_tod.progress import Progress
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.tally import Ended, Tally
 from nc_latent_tod.worker import JobControl, Worker, WorkSummary
