@@ -13,7 +13,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "nc_latent_tod"
 LAYERS = {
     0: {"__init__", "errors", "dialogue", "schema", "schema_spec", "labels", "job", "job_section",
         "job_sections", "agent_sections", "section_reading", "job_generation", "job_places", "job_server", "durable",
-        "aws", "s3", "logs", "process_id"},
+        "aws", "s3", "logs", "phases", "process_id"},
     1: {"corpus", "queues", "manifests", "retrieval", "lm", "simulate"},
     2: {"proposals", "grammar", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise", "diversity",
         "database", "metrics", "confidence"},
