@@ -85,6 +85,23 @@ def kill_ten_times(crew: Crew, queue: FolderQueue, rng: random.Random) -> int:
     return hits
 
 
+def test_a_killed_worker_loses_the_batch_in_hand_and_nothing_else(tmp_path, logs) -> None:
+    site = Site(tmp_path / "site", logs, COMMAND_LINE)
+    site.put("train_0_50", group_id="mine")
+    checkpoint = site.folder / "outputs" / "checkpoints"
+    with Crew(site.argv, size=1, log=site.log) as crew:
+        wait_until(lambda: len(list(checkpoint.rglob("part-*.jsonl"))) >= 12, within_s=PATIENCE_S, what="12 batches")
+        crew.processes[0].kill()
+        crew.processes[0].wait()
+        stored = [len(part.read_bytes().splitlines()) for part in checkpoint.rglob("part-*.jsonl")]
+    site.work_undisturbed()
+
+    [entry] = site.manifest.entries("mine")
+    assert max(stored) <= 16 and sum(stored) < entry.num_logs, "it was killed after the end"
+    assert f"resumes with {sum(stored)} turns" in site.log.read_text(), "every batch but the one in hand is kept"
+    print(f"killed after {sum(stored)} of {entry.num_logs} turns: at most {max(stored)} were lost")
+
+
 @pytest.mark.parametrize(("program", "schema"), [(COMMAND_LINE, packaged_schema()), (TOY_WORKER, SCHEMA)],
                          ids=["the command line", "answers that vary, a pool that grows"])
 def test_ten_killed_workers_leave_the_dataset_of_a_single_undisturbed_one(tmp_path, logs, program, schema) -> None:
