@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_schema import SCHEMA
+from toy_schema import SCHEMA, SERVICES
+from typer.testing import CliRunner
 
+from nc_latent_tod.cli import app
+from nc_latent_tod.corpus.examples import write_examples
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act, Candidate, Example, Gold, Label, TaskLabel, gold_label
+from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.manifests.local import LocalManifest
 from nc_latent_tod.metrics.calibration import calibrate, fit_temperature, reliability
+from nc_latent_tod.publish.abstention import read_temperatures
 from nc_latent_tod.report.reliability import reliability_svg
 
 EAST, NORTH = {"stay": {"area": "east"}}, {"stay": {"area": "north"}}
@@ -91,3 +99,32 @@ def test_the_picture_has_a_point_for_every_bin_with_labels():
     tags = Elements(reliability_svg(found.raw, found.fitted)).tags
     assert tags[0] == "svg"
     assert tags.count("circle") == 2 * len(found.raw)  # all labels of a kind are in one bin, before and after
+
+
+def test_the_command_writes_what_publish_reads_from_the_dialogues_that_have_gold(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(2)
+    pairs = [pair(i, "east", 9.0, EAST if rng.random() < 0.7 else NORTH) for i in range(30)]
+    digest = write_examples("labels.jsonl", [example for example, _ in pairs])
+    LocalManifest("manifest").add(ManifestEntry("g", "r", 30, "labels.jsonl", "train", "labels.jsonl", digest, 30, 0))
+    write_examples("gold.jsonl", [Example(example.turn, {}, gold.label) for example, gold in pairs[:20]])
+    Path("schema.json").write_text(json.dumps(SERVICES))
+    command = ["calibrate", "--group-id", "g", "--gold", "gold.jsonl", "--schema", "schema.json", "--to", "t.json", "--picture",
+               "r.svg"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "note: 10 dialogues of the group have no gold" in done.output + done.stderr
+    assert "20 dialogues, 20 turns" in done.output
+    assert read_temperatures("t.json")["dst"] > 5
+    assert Path("r.svg").read_text().startswith("<svg")
+
+
+def test_without_any_schema_the_command_asks_for_one(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    example, gold = pair(0, "east", 1.0, EAST)
+    digest = write_examples("labels.jsonl", [example])
+    LocalManifest("manifest").add(ManifestEntry("g", "r", 1, "labels.jsonl", "train", "labels.jsonl", digest, 1, 0))
+    write_examples("gold.jsonl", [Example(example.turn, {}, gold.label)])
+    done = CliRunner().invoke(app, ["calibrate", "--group-id", "g", "--gold", "gold.jsonl"])
+    assert done.exit_code == 2
+    assert "with --schema" in done.output + done.stderr

@@ -26,8 +26,8 @@ app = typer.Typer()
 def calibrate(
     group_id: GroupOption,
     gold: Annotated[str, typer.Option("--gold", show_default=False,
-                                      help="Gold labels: an annotated folder, a label file or a folder of them. All turns of "
-                                           "the group need some.")],
+                                      help="Gold labels: an annotated folder, a label file or a folder of them. Dialogues "
+                                           "without gold are left out.")],
     gold_format: Annotated[str, typer.Option("--gold-format", help="auto, multiwoz, sgd or labels.")] = "auto",
     schema: Annotated[str | None, typer.Option("--schema", show_default=False,
                                                help="The schema that the labels follow. Default: the schema.json with the "
@@ -47,7 +47,7 @@ def calibrate(
     from nc_latent_tod.metrics.calibration import calibrate as fit
     from nc_latent_tod.report.reliability import reliability_svg
 
-    pairs = group_pairs(manifest, group_id, load_gold(gold, gold_format))
+    pairs = group_pairs(manifest, group_id, load_gold(gold, gold_format), part=True)
     calibration = fit(pairs, known_schema(gold, schema))
     if to:
         stored = {"temperature": dict(calibration.temperature), "group_id": group_id, "dialogues": calibration.dialogues,

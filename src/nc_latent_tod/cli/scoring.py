@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nc_latent_tod.cli.console import remark
 from nc_latent_tod.connect import manifest_at
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.corpus.gold import GoldTurns
@@ -20,15 +21,20 @@ from nc_latent_tod.metrics.bootstrap import Estimate
 from nc_latent_tod.schema import Schema
 
 
-def group_pairs(manifest: str, group_id: str, gold: GoldTurns) -> list[Pair]:
-    """The labels of all finished runs of a group with their gold.
+def group_pairs(manifest: str, group_id: str, gold: GoldTurns, *, part: bool = False) -> list[Pair]:
+    """The labels of all finished runs of a group with their gold; with `part`, of the dialogues that have gold.
 
     Raises `ConfigError` where there is no run, or gold is missing for a turn.
     """
     entries = manifest_at(manifest, group_id).entries(group_id)
     if not entries:
         raise ConfigError(f"The manifest {manifest!r} has no finished run of group {group_id!r}.")
-    return pair((example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)), gold)
+    examples = [example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)]
+    annotated = {dialogue_id for dialogue_id, _ in gold}
+    known = [example for example in examples if example.turn.dialogue_id in annotated] if part else examples
+    if left_out := len({e.turn.dialogue_id for e in examples} - annotated) if part and known else 0:
+        remark(f"note: {left_out} dialogues of the group have no gold and are left out.")
+    return pair(known or examples, gold)
 
 
 def schema_of(gold: str, schema: str | None) -> Schema | None:

@@ -17,6 +17,7 @@
   const percent = (share) => (share === null ? "" : share > 0.995 && share < 1 ? ">99%" : Math.round(share * 100) + "%");
   const entry = (service, slot, value) => `${service}.${slot} ${value === null ? "deleted" : "= " + value}`;
   const act = ([name, service, slot, value]) => name + (service ? " " + service : "") + (slot ? "." + slot : "") + (value ? " = " + value : "");
+  const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
   const chips = (items) => items.length ? items.map(([text, share]) => {
     const chip = el("span", share !== null && share < 0.5 ? "chip bad" : "chip", text);
     if (share !== null) chip.append(" ", el("small", "", percent(share)));
@@ -26,7 +27,7 @@
   const verdict = (right) => (right === null ? null : el("span", right ? "ok" : "no", right ? "✓ as annotated. " : "✗ not as annotated. "));
 
   function candidates(name, task) {
-    const box = el("details", "task", el("summary", "", `${name}: ${task.candidates.length + task.more} candidates`));
+    const box = el("details", "task", el("summary", "", `${name}: ${plural(task.candidates.length + task.more, "candidate")}`));
     box.addEventListener("toggle", () => {
       if (!box.open || box.childElementCount > 1) return;
       const head = el("tr", "", ...["share", "score", "samples", "reading"].map((h, i) => el("th", i < 3 ? "n" : "", h)));
@@ -48,7 +49,7 @@
   function task(name, found) {
     if (!found) return [];
     return [el("p", "why", verdict(found.right), found.failure ? el("span", "no", "failed. ") : null, found.why,
-      found.examples ? ` ${found.examples} examples in the prompt.` : ""), candidates(name, found)];
+      found.examples ? ` ${plural(found.examples, "example")} in the prompt.` : ""), candidates(name, found)];
   }
 
   function turn(data, number) {
@@ -69,7 +70,7 @@
   }
 
   function dialogue(data) {
-    const meta = `${data.turns.length} turns · least sure ${percent(data.sure) || "0%"} · ${data.services.join(", ")}`;
+    const meta = `${plural(data.turns.length, "turn")} · least sure ${percent(data.sure) || "0%"} · ${data.services.join(", ")}`;
     const box = el("details", "dialogue", el("summary", "", el("span", "id", data.id), el("span", "meta", meta),
       data.wrong ? el("span", "chip bad", data.wrong + " not as annotated") : null,
       data.failed ? el("span", "chip bad", data.failed + " failed") : null));
@@ -100,7 +101,7 @@
       && (only !== "right" || d.wrong === 0) && words.every((w) => haystack(d).includes(w)));
     shown = 0;
     $("list").replaceChildren();
-    $("count").textContent = `${found.length} of ${dialogues.length} dialogues`;
+    $("count").textContent = `${found.length} of ${plural(dialogues.length, "dialogue")}`;
     more();
   }
   const options = (select, values) => [...new Set(values)].sort().forEach((v) => {
