@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from nc_latent_tod.proposals.words import FUNCTION_WORDS, WEEKDAYS, number, root, stem, words_of
@@ -93,8 +94,9 @@ def _besides(own: set[str], roots: set[str]) -> set[str]:
 
 
 def _content(description: str) -> set[str]:
-    return {root(word) for word in words_of(description) if word not in FUNCTION_WORDS and len(word) > 2
-            and word not in _EMPTY}
+    """Roots of what a description says; neighbours also as one word, for `bed rooms` may be said as `bedrooms`."""
+    words = [word for word in words_of(description) if word not in FUNCTION_WORDS and len(word) > 2 and word not in _EMPTY]
+    return {root(word) for word in words} | {root(a + b) for a, b in pairwise(words)}
 
 
 def kind_of(slot: Slot) -> Kind:
