@@ -13,6 +13,7 @@ from nc_latent_tod.cli.working import run_queue
 from nc_latent_tod.connect import open_queue
 from nc_latent_tod.em import Steps, run_em
 from nc_latent_tod.em.agreement import agreement, health, issues
+from nc_latent_tod.em.bootstrap import bootstrap_config
 from nc_latent_tod.em.config import finetune_of, job_of, parse_em
 from nc_latent_tod.em.picture import rounds_svg
 from nc_latent_tod.errors import ConfigError, RetryableError
@@ -115,10 +116,10 @@ def test_a_run_killed_at_every_step_ends_as_an_undisturbed_one(tmp_path: Path, b
     assert run_em(config, tmp_path, Steps(pytest.fail, finetune)) == result  # nothing is left to label
 
 
-def test_rounds_stop_once_they_agree(tmp_path: Path, base: str) -> None:
+def test_rounds_stop_once_they_agree(base: str, finished: tuple[Path, Any]) -> None:
     data = em_data(base, rounds=3, stop={"agreement": 0.01})
 
-    result = run_em(parse_em(data), tmp_path, STEPS)
+    result = run_em(parse_em(data), finished[0], Steps(pytest.fail, finetune))
 
     assert len(result.rounds) == 2
     assert "of the turns the same change of state as round 0; stop.agreement is 1.0%" in result.reason
@@ -142,6 +143,27 @@ def test_an_adapter_goes_on_top_of_its_base_model(base: str) -> None:
     assert (job.dst.model.adapter, job.act_tag.model.adapter, job.dst.model.torch_dtype) == ("a", "a", "float32")
     assert job.manifest.seed_group_id == "toy_round_0" and job.manifest.group_id == "toy_round_1"
     assert finetune_of(config, "d", "m").model.model_name_or_path == "m"
+
+
+def test_bootstrap_is_em_that_begins_without_a_model(tmp_path: Path) -> None:
+    config = bootstrap_config("packaged:simulated", "packaged:schema", "packaged:entities", out=tmp_path, steps=40)
+
+    first, later = job_of(config, 0, None), job_of(config, 1, {"model_name_or_path": "m"})
+    assert (first.dst.model.model_type, first.dst.proposals) == ("none", 8)
+    assert (later.act_tag.model.model_name_or_path, later.dst.generation_cfg.proposals) == ("m", 8)
+    assert later.dst.generation_cfg.proposal_weight == config.temperature_of(1) == 8.0 and config.temperature_of(0) == 1.0
+    learning = finetune_of(config, "d", None)
+    assert learning.data.also[0].labels == str(tmp_path / "simulated" / "gold.jsonl.gz")
+    channels = {part.task: part.weight for part in learning.mixture if part.order == "channel"}
+    assert channels == {"dst": 2.0, "act_tag": 1.0}
+
+
+def test_bootstrap_asks_for_a_split_where_there_are_several(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text("")
+
+    with pytest.raises(ConfigError, match="has the splits a, b: name one with --split"):
+        bootstrap_config(str(tmp_path), "packaged:schema", None, out=tmp_path)
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -171,7 +193,7 @@ def test_the_surest_dissent_comes_first() -> None:
               {e.example_id: read_as(e, change, 0.0) for e, change in ((a, one), (b, other), (c, other))}]
     rounds = [{(e.turn.dialogue_id, e.turn.turn_id): e for e in labels.values()} for labels in rounds]
 
-    found = issues(rounds)
+    found = issues(rounds, [1.0, 1.0])
 
     assert [(i.dialogue_id, i.turn_id) for i in found] == [(e.turn.dialogue_id, e.turn.turn_id) for e in (b, c)]
     assert [i.doubt for i in found] == pytest.approx([0.5 / 1.5, 0.25 / 1.25])

@@ -46,6 +46,42 @@ def em(
     show(run_rounds(chosen, out, rounds), out, chosen.name, as_json=as_json)
 
 
+@app.command(epilog=epilog("nc-latent-tod bootstrap --corpus logs.jsonl --schema schema.json --entities entities.json"))
+def bootstrap(
+    corpus: Annotated[str, typer.Option("--corpus", show_default=False, help="Dialogues without labels: a file, a folder.")],
+    schema: Annotated[str, typer.Option("--schema", show_default=False, help="The schema.json of their services.")],
+    entities: Annotated[str | None, typer.Option("--entities", show_default=False, help="An entity table.")] = None,
+    split: Annotated[str | None, typer.Option("--split", show_default=False,
+                                              help="A split, or a part of one: train_0_200.")] = None,
+    gold: GoldOption = None,
+    rounds: RoundsOption = 2,
+    out: Annotated[Path, typer.Option("--out", help="The folder of all rounds; what is finished there is kept.")]
+    = Path("bootstrap"),
+    model: Annotated[str, typer.Option("--model", help="What is fine-tuned, with all weights.")] = "packaged:tiny-starcoder",
+    steps: Annotated[int, typer.Option("--steps", min=4, help="Optimiser steps of each fine-tuning.")] = 600,
+    simulated: Annotated[int, typer.Option("--simulated", min=10, help="Simulated dialogues that are mixed in.")] = 300,
+    min_confidence: Annotated[float, typer.Option("--min-confidence", help="Less sure labels are not learnt from.")] = 0.6,
+    proposal_weight: Annotated[float, typer.Option("--proposal-weight", min=0.1, help="Of a proposal's own score when rounds "
+                                                                                      "after the first rank.")] = 8.0,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that label.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same labels.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Label from nothing, in rounds: proposals first; a tiny model learns from the sure ones; both relabel together.
+
+    The rounds are those of `em`, and OUT/em.json is the configuration.
+    """
+    from nc_latent_tod.cli.simulating import world, write_corpus
+    from nc_latent_tod.em.bootstrap import bootstrap_config
+    from nc_latent_tod.simulate import simulate
+
+    config = bootstrap_config(corpus, schema, entities, out=out, split=split, base=model, steps=steps, gold=gold, seed=seed,
+                              min_confidence=min_confidence, proposal_weight=proposal_weight, workers=workers)
+    if not (out / "simulated" / "logs.jsonl").exists():
+        write_corpus(simulate(*world(schema, entities, None), n=simulated, seed=seed, templates="all"), out / "simulated")
+    show(run_rounds(config, out, rounds), out, config.name, as_json=as_json)
+
+
 def run_rounds(config: Em, out: Path, rounds: int | None) -> Result:
     """Run the rounds with workers in processes of their own and fine-tuning in this one."""
     from nc_latent_tod.cli.progress import LiveProgress

@@ -91,7 +91,7 @@ def run_em(config: Em, out: Path, steps: Steps, *, rounds: int | None = None) ->
             break
         if number < wanted:
             model = _learn(config, out, number, done[-1], steps)
-    found = issues(labels, config.temperature)
+    found = issues(labels, [config.temperature_of(number) for number in range(len(labels))])
     write_bytes(out / "issues.jsonl", "".join(f"{json.dumps(issue_row(i), ensure_ascii=False)}\n" for i in found).encode())
     write_bytes(out / "rounds.json", _json({"reason": reason, "rounds": [asdict(one) for one in done]}))
     return Result(done, reason, len(found))
@@ -158,7 +158,8 @@ def _close(config: Em, out: Path, number: int, model: Mapping[str, Any] | None, 
     """Publish a round and put down its lineage and figures."""
     job = job_of(config, number, model, out=str(out))
     manifest, group_id = open_manifest(job.manifest), group(config, number)
-    temperatures = None if config.temperature == 1 else dict.fromkeys(TASKS, config.temperature)
+    temperature = config.temperature_of(number)
+    temperatures = None if temperature == 1 else dict.fromkeys(TASKS, temperature)
     published = publish(manifest, group_id, schema=schema_of(job), to=out / "datasets",
                         allow_missing=True,  # a range need not begin at 0; that all jobs are finished was seen to
                         min_confidence=config.min_confidence, temperatures=temperatures,
@@ -167,7 +168,7 @@ def _close(config: Em, out: Path, number: int, model: Mapping[str, Any] | None, 
         number, group_id, group(config, number - 1) if number else None,
         model or {"model_type": job.dst.model.model_type, "model_name_or_path": job.dst.model.model_name_or_path},
         [{"run_id": e.run_id, "sha256": e.sha256} for e in manifest.entries(group_id)], str(published.path),
-        health(labels[-1], config.temperature), agreement(labels[-1], labels[-2]) if number else None,
+        health(labels[-1], temperature), agreement(labels[-1], labels[-2]) if number else None,
         **(_scores(labels, gold) if gold else {}))
     write_bytes(out / f"round_{number}" / "round.json", _json(asdict(record)))
     told = record.scores.get("joint_goal_accuracy")

@@ -69,11 +69,11 @@ def health(labels: Labels, temperature: float = 1.0) -> Health:
         confidence=sum(found.share for found in sure) / len(sure) if sure else None)
 
 
-def issues(rounds: Sequence[Labels], temperature: float = 1.0) -> list[Issue]:
+def issues(rounds: Sequence[Labels], temperatures: Sequence[float]) -> list[Issue]:
     """The turns whose change of state differs between rounds, those with the surest dissent first."""
     found = []
     for key, last in rounds[-1].items():
-        readings = tuple((number, labels[key].label.change, _confidence(labels[key], temperature))
+        readings = tuple((number, labels[key].label.change, _confidence(labels[key], temperatures[number]))
                          for number, labels in enumerate(rounds) if key in labels)
         total = sum(weight for _, _, weight in readings)
         other = sum(weight for _, change, weight in readings if change != last.label.change)

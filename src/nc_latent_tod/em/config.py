@@ -55,10 +55,16 @@ class Em(Section):
     """Labels less sure than this are not learnt from."""
     temperature: float = Field(1.0, gt=0)
     """At which confidences are computed."""
+    relabel_temperature: float | None = Field(None, gt=0)
+    """The same for rounds after round 0; as `temperature` where left out. Scores of several terms need a higher one."""
     validation_dialogues: PositiveInt | None = None
     """Held out of learning, to stop it: 64 or a tenth of few where left out."""
     gold: GoldSection | None = None
     stop: StopSection = StopSection()
+
+    def temperature_of(self, number: int) -> float:
+        """At which the confidences of a round are computed."""
+        return self.relabel_temperature or self.temperature if number else self.temperature
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
