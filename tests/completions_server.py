@@ -24,6 +24,7 @@ class Served:
     has_prompt_logprobs: bool = False
     heeds_n: bool = True
     has_logprobs: bool = True
+    is_late: bool = False  # a prompt's tokens are scored by what comes after them, as llama-cpp-python 0.3.36 does
     key: str = ""
     context: int = 1024
     failures: list = field(default_factory=list)  # status codes of the next answers
@@ -72,7 +73,8 @@ class Served:
         tokens = [self.tokenizer.decode([token]) for token in new]
         choice = {"index": index, "text": text, "finish_reason": reason, "logprobs": None}
         known = self._logprobs(ids)
-        of_prompt = [None, *(float(known[at - 1][ids[at]]) for at in range(1, len(ids)))]
+        late = int(self.is_late)
+        of_prompt = [None, *(float(known[at - 1 + late][ids[at]]) for at in range(1, len(ids)))]
         offset = 0
         if body.get("echo") and self.echoes:
             tokens, scores = [self.tokenizer.decode([token]) for token in ids] + tokens, of_prompt + scores

@@ -112,14 +112,23 @@ def test_a_server_that_does_not_score_a_given_text_still_samples_and_says_what_w
         lm.loglikelihood(requests())
 
 
-def test_scoring_that_is_named_and_not_there_is_an_error_and_never_a_score(served, url):
+@pytest.mark.parametrize("way", ["echo", "prompt_logprobs"])
+def test_scoring_that_is_named_and_not_there_is_an_error_and_never_a_score(served, url, way):
     served.echoes = False
-    with pytest.raises(ModelError, match="does not echo"):
-        client(url, scoring="echo").loglikelihood(requests())
-    with pytest.raises(ModelError, match="prompt_logprobs"):
-        client(url, scoring="prompt_logprobs").loglikelihood(requests())
+    with pytest.raises(ConfigError, match="does not score"):
+        client(url, scoring=way).loglikelihood(requests())
     with pytest.raises(ConfigError, match=r"give server\.tokenizer"):
         client(url, None, scoring="prompt_logprobs").loglikelihood(requests())
+
+
+@pytest.mark.parametrize("tokenizer", [FOLDER, None])
+def test_a_server_whose_scores_are_one_token_late_is_found_out(served, url, tokenizer, caplog):
+    served.is_late = True
+
+    with pytest.raises(ConfigError, match="does not score"):
+        client(url, tokenizer).loglikelihood(requests())
+
+    assert "its scores of given texts are wrong" in caplog.text
 
 
 def test_a_server_without_logprobs_is_refused(served, url):

@@ -97,7 +97,7 @@ def prompt_scores(server: CompletionsServer, prompt: str | list[int], way: str) 
     starts = range(len(logprobs)) if isinstance(prompt, list) else list(choice.logprobs.text_offset or ())
     count = len(prompt) if isinstance(prompt, list) else sum(start < len(prompt) for start in starts)
     is_echoed = isinstance(prompt, list) or choice.text.startswith(prompt)
-    if not is_echoed or len(logprobs) <= count or len(starts) != len(logprobs) or count < 2:
+    if not is_echoed or len(logprobs) < count or len(starts) != len(logprobs) or count < 2:
         raise ModelError(f"{server.base_url} does not echo a prompt with its log-probabilities.")
     return PromptScores(_finite(logprobs[:count], server.base_url), starts[:count])
 

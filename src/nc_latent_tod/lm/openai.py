@@ -7,6 +7,7 @@ vLLM's `prompt_logprobs`; which it is, is asked once. https://platform.openai.co
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeVar
@@ -16,9 +17,12 @@ from nc_latent_tod.lm import Completion, Sampling, TokenCount
 from nc_latent_tod.lm.completions import CompletionsServer, prompt_scores, sampled
 from nc_latent_tod.lm.prompt_text import PromptTexts, segment_sums
 
+logger = logging.getLogger(__name__)
+
 Scoring = Literal["auto", "echo", "prompt_logprobs", "none"]
 
-_PROBE = "def label(turn):\n    return turn"
+_PROBES = ('agent.find(area="east")]\n', "def label(turn):\n    return [", "x = 1\ny =")
+_TOLERANCE_NATS = 0.05  # between two answers of one server on one token; servers batch and round
 _T = TypeVar("_T")
 _A = TypeVar("_A")
 
@@ -35,6 +39,7 @@ class OpenAILM:
         """`max_length`: tokens of prompt and completion that the server takes. `concurrency`: requests at a time."""
         self._server, self._concurrency, self._scoring = server, concurrency, scoring
         self._texts = PromptTexts(tokenizer)
+        self._is_checked = False
         self._gives_n = True  # until an answer holds fewer choices than were asked for
         self.max_length = max_length - len(self._texts.leading)
         self.fingerprint = hashlib.sha256(f"openai {server.model} {tokenizer or ''}".encode()).hexdigest()
@@ -57,38 +62,53 @@ class OpenAILM:
         written = [self._texts.prompt(prompt, shared_prefix) for prompt in prompts]
         for prompt in written:
             self._check_room(prompt, sampling.max_new_tokens)
-        return self._at_once(lambda asked: self._draw(asked[0], sampling, asked[1]), zip(written, seeds, strict=True))
+        with self.tokens.phases.timed("decode"):
+            return self._at_once(lambda asked: self._draw(asked[0], sampling, asked[1]), zip(written, seeds, strict=True))
 
     def loglikelihood(self, requests: Sequence[tuple[str, Sequence[Sequence[str]]]],
                       shared_prefix: str = "") -> list[list[tuple[float, ...]]]:
         """Score continuations: see `LanguageModel.loglikelihood`, one request each. Raises as `sample` and `check_scoring`."""
         self.check_scoring()
         asked = [(context, list(segments)) for context, continuations in requests for segments in continuations]
-        scores = iter(self._at_once(lambda pair: self._score(*pair, shared_prefix), asked))
+        with self.tokens.phases.timed("score"):
+            scores = iter(self._at_once(lambda pair: self._score(*pair, shared_prefix), asked))
         return [[next(scores) for _ in continuations] for _, continuations in requests]
 
     def check_scoring(self) -> None:
         """Raise `ConfigError` where the server cannot score a given text. Asks it, the first time."""
-        if self._scoring == "auto":
-            self._scoring = self._found_scoring()
+        if self._is_checked:
+            return
         if self._scoring == "prompt_logprobs" and not self._texts.has_ids:
             raise ConfigError("server.scoring is 'prompt_logprobs', which is by token ids: give server.tokenizer, the model's "
                               "tokenizer.")
+        ways: list[Scoring] = ["echo", "prompt_logprobs"] if self._texts.has_ids else ["echo"]
+        wanted = ways if self._scoring == "auto" else [self._scoring]
+        self._scoring = next((way for way in wanted if way != "none" and self._is_sound(way)), "none")
         if self._scoring == "none":
             raise ConfigError(f"The server at {self._server.base_url} samples from {self._server.model!r} but does not score a "
-                              "given text: it answers neither `echo` with the prompt's log-probabilities nor, given "
-                              "server.tokenizer, `prompt_logprobs`. generation_mode 'greedy' and 'direct' work with it; the "
-                              "noisy channel and proposals need another server, such as vLLM, or the model in this process.")
+                              "given text: neither `echo` nor, given server.tokenizer, `prompt_logprobs` gives it the "
+                              "log-probabilities of a prompt that its own samples have. generation_mode 'greedy' and 'direct' "
+                              "work with it; the noisy channel and proposals need another server, such as vLLM, or the model "
+                              "in this process.")
+        self._is_checked = True
 
-    def _found_scoring(self) -> Scoring:
-        ways: list[Scoring] = ["echo", "prompt_logprobs"] if self._texts.has_ids else ["echo"]
-        for way in ways:
+    def _is_sound(self, way: Scoring) -> bool:
+        """Whether the server scores a given text, and its own likeliest token as it did when it wrote it."""
+        for probe in _PROBES:
+            prompt = self._texts.prompt(probe, "")
             try:
-                prompt_scores(self._server, self._texts.prompt(_PROBE, ""), way)
+                [written, *_] = sampled(self._server, prompt, Sampling(temperature=0.0, max_new_tokens=1, stop=()), n=1, seed=0)
+                whole, bounds = self._texts.with_segments(probe, [written.text], "")
+                scores = prompt_scores(self._server, whole, way)
             except (ModelError, TurnError):
-                continue
-            return way
-        return "none"
+                return False
+            if list(scores.starts).count(bounds[0]) != 1 or bounds[0] != scores.starts[-1]:
+                continue  # tokenised otherwise than it was written: this probe says nothing
+            if abs(segment_sums(scores, bounds)[0] - written.logprob) > _TOLERANCE_NATS:
+                logger.warning("%s scores the token %r with %.3f nats and wrote it with %.3f: its scores of given texts are "
+                               "wrong", self._server.base_url, written.text, segment_sums(scores, bounds)[0], written.logprob)
+                return False
+        return True
 
     def _draw(self, prompt: str | list[int], sampling: Sampling, seed: int) -> list[Completion]:
         wanted = 1 if sampling.temperature == 0 else sampling.n
