@@ -4,8 +4,10 @@ import pytest
 
 from nc_latent_tod.agent.grounding import Focus, ground, reference
 from nc_latent_tod.agent.lexicalise import lexicalise
+from nc_latent_tod.agent.linking import linked
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema
 from nc_latent_tod.database import Database
+from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act
 
 INNS = [{"name": "rose inn", "area": "north", "price": "cheap", "parking": "yes", "phone": "111"},
@@ -25,7 +27,8 @@ def names(constraints, service="hotel", database=TOWN):
     ({}, ["rose inn", "the mill", "sea view"]), ({"area": "North"}, ["rose inn", "the mill"]),
     ({"area": "dontcare", "price": "cheap"}, ["rose inn", "the mill", "sea view"]), ({"area": "east"}, []),
     ({"stars": "2"}, ["rose inn", "the mill"]), ({"nights": "3"}, ["rose inn", "the mill", "sea view"]),
-    ({"name": "Mill"}, ["the mill"]), ({"name": "rose"}, ["rose inn"]), ({"name": "old rose inn"}, ["rose inn"]), ({"name": "sea veiw"}, ["sea view"]),
+    ({"name": "Mill"}, ["the mill"]),
+    ({"name": "rose"}, ["rose inn"]), ({"name": "old rose inn"}, ["rose inn"]), ({"name": "sea veiw"}, ["sea view"]),
     ({"name": "ritz"}, [])])
 def test_rows_match_whatever_the_spelling_and_unknown_values_exclude_nothing(constraints, found):
     assert names(constraints) == found
@@ -108,6 +111,22 @@ def test_a_booking_has_one_reference_and_it_is_told_again():
 
     assert [act.value for act in booked.acts] == [act.value for act in asked.acts] == [reference("d", "hotel")]
     assert (unbooked.acts, unbooked.missing) == ((), ("hotel.code",))
+
+
+@pytest.mark.parametrize(("read", "user", "system", "name"), [
+    ("rose inn", "yes", "", "rose inn"), ("old barn", "yes", "how about the mill?", "the mill"),
+    ("old barn", "yes", "how about it?", "sea view"), ("old barn", "i want the old barn!", "how about the mill?", "old barn")])
+def test_a_name_that_nobody_has_and_the_user_did_not_say_is_that_of_the_entity_talked_of(read, user, system, name):
+    change = {"hotel": {"name": read, "day": "monday", "stars": None}}
+
+    found = linked(change, Turn("d", 1, system, user, ""), Focus(rows={"hotel": INNS[2]}), TOWN)
+
+    assert found == {"hotel": {"name": name, "day": "monday", "stars": None}}
+
+
+def test_without_an_entity_to_talk_of_a_name_stays_as_it_was_read():
+    assert linked({"hotel": {"name": "x"}, "taxi": {"time": "10:00"}}, Turn("d", 0, "", "y", ""), Focus(), TOWN) == {
+        "hotel": {"name": "x"}, "taxi": {"time": "10:00"}}
 
 
 @pytest.mark.parametrize(("response", "text", "missing"), [

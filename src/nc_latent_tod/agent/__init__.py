@@ -1,7 +1,7 @@
 """The end-to-end agent: user turns in; states, queries, acts and responses out.
 
-DST -> database query -> policy -> grounding -> delexicalised response -> lexicalised response. Every step is a value of its
-own in the `Reply`, and a step that fails says so there.
+DST (names linked to entities) -> database query -> policy -> grounding -> delexicalised response -> lexicalised response.
+Every step is a value of its own in the `Reply`, and a step that fails says so there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from nc_latent_tod.agent.grounding import Focus, Grounded, ground
 from nc_latent_tod.agent.lexicalise import Filled, lexicalise
+from nc_latent_tod.agent.linking import linked
 from nc_latent_tod.asking import Inferred
 from nc_latent_tod.database import Database
 from nc_latent_tod.dialogue import Turn
@@ -70,8 +71,10 @@ class Agent:
         """Answer one user utterance of each dialogue; an answer depends on its own dialogue alone."""
         turns = [Turn(m.dialogue_id, m.turn_id, m.last_response, utterance, "")
                  for utterance, m in zip(utterances, memories, strict=True)]
-        changes = self.dst.infer(turns, [m.state for m in memories], self._streams(turns, "dst"), [m.earlier for m in memories])
-        states = [apply_change(m.state, change.value or {}) for m, change in zip(memories, changes, strict=True)]
+        read = self.dst.infer(turns, [m.state for m in memories], self._streams(turns, "dst"), [m.earlier for m in memories])
+        changes = [inferred._replace(value=linked(inferred.value or {}, turn, m.focus, self.database))
+                   for inferred, turn, m in zip(read, turns, memories, strict=True)]
+        states = [apply_change(m.state, change.value) for m, change in zip(memories, changes, strict=True)]
         decided = self.policy.infer(turns, states, self._streams(turns, "policy"))
         grounded = [ground(acts.value or (), state, m.focus, self.database, m.dialogue_id)
                     for acts, state, m in zip(decided, states, memories, strict=True)]
@@ -98,7 +101,7 @@ class Agent:
         done = replace(turn, system_response=filled.text)
         after = Memory(memory.dialogue_id, memory.turn_id + 1, state, filled.text, grounded.focus, (*memory.earlier, done))
         found = {service: n for service, n in self.database.counts(state).items() if self.database.name_slot(service)}
-        return Reply(done, change.value or {}, state, found, grounded.acts, delexicalised,
+        return Reply(done, change.value, state, found, grounded.acts, delexicalised,
                      (*grounded.missing, *(slot for slot in filled.missing
                                            if slot not in {name.split(".", 1)[1] for name in grounded.missing})),
                      {"dst": change.outcome, "policy": decided.outcome, "response": worded.outcome}, after)
