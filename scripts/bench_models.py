@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, GPTBigCodeConfig, PreTrainedTokenizerFast
 
 END = "<|endoftext|>"
@@ -34,6 +34,17 @@ def word_tokenizer(vocabulary: int = 4_096) -> PreTrainedTokenizerFast:
     words = {END: 0, **{f"w{i}": i for i in range(1, vocabulary)}}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token=END))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=END, eos_token=END)
+
+
+def byte_tokenizer(texts: Sequence[str], vocabulary: int = 4_096) -> PreTrainedTokenizerFast:
+    """Byte-level BPE, as StarCoder's, learnt from texts."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=[END],
+                                                             initial_alphabet=alphabet, show_progress=False))
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=END, eos_token=END)
 
 

@@ -38,7 +38,7 @@ _PASS_COST_ON_CPU, _PASS_COST_ON_GPU = 32, 512
 
 def load(model_name_or_path: str, *, dtype: str = "float32", device_map: Any = None,
          attn_implementation: str | None = None, load_in_8bit: bool = False, load_in_4bit: bool = False,
-         adapter: str | None = None, batch_size: int = 16) -> HuggingFaceLM:
+         adapter: str | None = None, batch_size: int = 16, attention: Literal["shared", "plain"] = "shared") -> HuggingFaceLM:
     """Load a model from a folder, or from the Hub by its id; a folder is never looked up on the network.
 
     `dtype` is float32, bfloat16, float16 or auto (as stored). Without a `device_map` the model goes to the first GPU, or to
@@ -48,7 +48,7 @@ def load(model_name_or_path: str, *, dtype: str = "float32", device_map: Any = N
     model, tokenizer = load_parts(model_name_or_path, dtype=dtype, device_map=device_map,
                                   attn_implementation=attn_implementation, load_in_8bit=load_in_8bit,
                                   load_in_4bit=load_in_4bit, adapter=adapter)
-    return HuggingFaceLM(model, tokenizer, batch_size=batch_size)
+    return HuggingFaceLM(model, tokenizer, batch_size=batch_size, attention=attention)
 
 
 class HuggingFaceLM:
