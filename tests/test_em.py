@@ -146,7 +146,8 @@ def test_an_adapter_goes_on_top_of_its_base_model(base: str) -> None:
 
 
 def test_bootstrap_is_em_that_begins_without_a_model(tmp_path: Path) -> None:
-    config = bootstrap_config("packaged:simulated", "packaged:schema", "packaged:entities", out=tmp_path, steps=40)
+    config = bootstrap_config("packaged:simulated", "packaged:schema", "packaged:entities", out=tmp_path, steps=40,
+                              base="packaged:tiny-starcoder")
 
     first, later = job_of(config, 0, None), job_of(config, 1, {"model_name_or_path": "m"})
     assert (first.dst.model.model_type, first.dst.proposals) == ("none", 8)

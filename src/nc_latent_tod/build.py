@@ -23,6 +23,7 @@ from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.grammar import ActsGrammar, ChangeGrammar
 from nc_latent_tod.inference import Inference
 from nc_latent_tod.job import Job
+from nc_latent_tod.job_generation import DstGeneration
 from nc_latent_tod.job_sections import ModelSection, TaskSection
 from nc_latent_tod.job_server import ServerSection
 from nc_latent_tod.labeller import Labeller
@@ -31,7 +32,7 @@ from nc_latent_tod.lm import GrammarSampler, LanguageModel, Sampling
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.pipeline import Backends
 from nc_latent_tod.proposals import Proposer
-from nc_latent_tod.proposing import Proposing, proposals_of
+from nc_latent_tod.proposing import Propose, Proposing, proposals_of, read_ranker
 from nc_latent_tod.retrieval import Retriever
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.seeding import Seeding
@@ -76,7 +77,7 @@ class Builder:
     def inference(self, section: TaskSection, task: Task, schema: Schema, entities_path: str | None) -> Inference | Proposing:
         """One task as its section sets it."""
         n = section.proposals
-        propose = proposals_of(self._proposer(entities_path, schema), task, n) if n else None
+        propose = self._propose(section, task, schema, entities_path, n) if n else None
         if section.model.model_type == "none" and propose:
             return Proposing(task, propose)
         check_scoring(self.model(section.model), section)
@@ -101,6 +102,10 @@ class Builder:
                               f"{section.model.model_type!r} is none: set it to false, or name a local model.")
         grammar = ChangeGrammar if task.name == "dst" else ActsGrammar
         return grammar(schema, self._entities(entities_path, schema)).of
+
+    def _propose(self, section: TaskSection, task: Task, schema: Schema, entities_path: str | None, n: int) -> Propose:
+        path = section.generation_cfg.proposal_ranker if isinstance(section.generation_cfg, DstGeneration) else None
+        return proposals_of(self._proposer(entities_path, schema), task, n, read_ranker(path) if path else None)
 
     def _proposer(self, entities_path: str | None, schema: Schema) -> Proposer:
         key = (entities_path, schema)

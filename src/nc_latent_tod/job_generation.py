@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
+from nc_latent_tod.job_places import Place
 from nc_latent_tod.job_section import Section
 
 
@@ -79,6 +80,8 @@ class GenerationSection(Section):
 
 
 class DstGeneration(GenerationSection):
+    proposal_ranker: Place | None = None
+    """A file of weights that `em` or `bootstrap` learnt, for the order of proposals."""
     prompt_mode: Literal["causal_dst"] = "causal_dst"
     generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"] = "noisy_channel_joint"
     noisy_channel_prompt_mode: Literal["noisy_channel_dst"] = "noisy_channel_dst"

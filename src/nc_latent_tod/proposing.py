@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from nc_latent_tod.asking import NO_CANDIDATE_PARSED, Inferred, failed
+from nc_latent_tod.corpus.examples import read_bytes
 from nc_latent_tod.dialogue import Turn
-from nc_latent_tod.errors import ParseError, TurnError
-from nc_latent_tod.labels import BeliefState, Candidate, Example, TaskLabel
+from nc_latent_tod.errors import ConfigError, DamagedError, ParseError, TurnError
+from nc_latent_tod.labels import Act, BeliefState, Candidate, Example, TaskLabel
 from nc_latent_tod.lm.absent import AbsentLM
 from nc_latent_tod.noisy_channel import rank
 from nc_latent_tod.phases import Phases
-from nc_latent_tod.proposals import Proposer
+from nc_latent_tod.proposals import ProposedChange, Proposer
+from nc_latent_tod.proposals.ranker import Ranker, features
 from nc_latent_tod.tasks import Task
 
 Propose = Callable[[Turn, BeliefState, Sequence[Turn]], Sequence[tuple[str, float]]]
 """(turn, state before it, earlier turns) to canonical texts with pseudo-scores, best first."""
 
 
-def proposals_of(proposer: Proposer, task: Task, n: int) -> Propose:
-    """The proposals of one task, `dst` or `act_tag`, as canonical text; at most `n`."""
+def proposals_of(proposer: Proposer, task: Task, n: int, ranker: Ranker | None = None) -> Propose:
+    """The proposals of one task, `dst` or `act_tag`, as canonical text; at most `n`. `ranker`: learnt weights of changes."""
     def propose(turn: Turn, prior: BeliefState, earlier: Sequence[Turn]) -> list[tuple[str, float]]:
         if task.name == "dst":
-            return [(task.print(p.change), p.score) for p in proposer.changes(turn, prior, n, earlier)]
+            found = proposer.changes(turn, prior, n, earlier)
+            scores = ranked(ranker, turn, prior, earlier, found) if ranker else [p.score for p in found]
+            return sorted(((task.print(p.change), s) for p, s in zip(found, scores, strict=True)), key=lambda pair: -pair[1])
         return [(task.print(p.acts), p.score) for p in proposer.acts(turn, prior, n, earlier)]
 
+    @lru_cache(maxsize=20_000)
+    def said(turn: Turn, earlier: tuple[Turn, ...]) -> tuple[Act, ...]:
+        """The system's acts by the best proposal, read without a state: the same ones whatever was labelled before."""
+        found = proposer.acts(turn, {}, 1, earlier)
+        return found[0].acts if found else ()
+
+    def ranked(ranker: Ranker, turn: Turn, prior: BeliefState, earlier: Sequence[Turn],
+                found: Sequence[ProposedChange]) -> list[float]:
+        response, history = said(turn, tuple(earlier)), tuple(earlier)
+        before = said(history[-1], history[:-1]) if history else ()
+        return ranker.rescored(turn.dialogue_id, [(p.score, features(p.change, prior, turn, response, before)) for p in found])
+
     return propose
+
+
+def read_ranker(path: str) -> Ranker:
+    """Weights from a file that `em` wrote. Raises `ConfigError`."""
+    try:
+        return Ranker(json.loads(read_bytes(path))["weights"])
+    except (DamagedError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"generation_cfg.proposal_ranker: {path} holds no weights ({error}). Give a file that `nc-latent-tod "
+                          "em` or `bootstrap` wrote.") from error
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,9 @@ def bootstrap(
     rounds: RoundsOption = 2,
     out: Annotated[Path, typer.Option("--out", help="The folder of all rounds; what is finished there is kept.")]
     = Path("bootstrap"),
-    model: Annotated[str, typer.Option("--model", help="What is fine-tuned, with all weights.")] = "packaged:tiny-starcoder",
+    model: Annotated[str | None, typer.Option("--model", show_default=False,
+                                              help="Fine-tune this model too, such as packaged:tiny-starcoder, and let it "
+                                                   "weigh the proposals. Default: no language model.")] = None,
     steps: Annotated[int, typer.Option("--steps", min=4, help="Optimiser steps of each fine-tuning.")] = 600,
     simulated: Annotated[int, typer.Option("--simulated", min=10, help="Simulated dialogues that are mixed in.")] = 300,
     min_confidence: Annotated[float, typer.Option("--min-confidence", help="Less sure labels are not learnt from.")] = 0.6,
@@ -67,9 +69,10 @@ def bootstrap(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same labels.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Label from nothing, in rounds: proposals first; a tiny model learns from the sure ones; both relabel together.
+    """Label from nothing, in rounds: proposals first; what is learnt from their labels ranks the proposals anew.
 
-    The rounds are those of `em`, and OUT/em.json is the configuration.
+    Learnt are weights of words and acts, in seconds; with --model also a language model, from the sure labels and simulated
+    dialogues. The rounds are those of `em`, and OUT/em.json is the configuration.
     """
     from nc_latent_tod.cli.simulating import world, write_corpus
     from nc_latent_tod.em.bootstrap import bootstrap_config
@@ -77,7 +80,7 @@ def bootstrap(
 
     config = bootstrap_config(corpus, schema, entities, out=out, split=split, base=model, steps=steps, gold=gold, seed=seed,
                               min_confidence=min_confidence, proposal_weight=proposal_weight, workers=workers)
-    if not (out / "simulated" / "logs.jsonl").exists():
+    if model and not (out / "simulated" / "logs.jsonl").exists():
         write_corpus(simulate(*world(schema, entities, None), n=simulated, seed=seed, templates="all"), out / "simulated")
     show(run_rounds(config, out, rounds), out, config.name, as_json=as_json)
 

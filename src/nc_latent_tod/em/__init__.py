@@ -20,6 +20,7 @@ from nc_latent_tod.corpus.examples import read_examples, write_bytes
 from nc_latent_tod.corpus.gold import GoldTurns, load_gold
 from nc_latent_tod.em.agreement import Agreement, Health, Labels, agreement, health, issue_row, issues
 from nc_latent_tod.em.config import Em, finetune_of, group, job_of
+from nc_latent_tod.em.ranking import learn_ranker
 from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.job import Job
 from nc_latent_tod.manifests import Manifest
@@ -90,7 +91,7 @@ def run_em(config: Em, out: Path, steps: Steps, *, rounds: int | None = None) ->
                       f"stop.agreement is {config.stop.agreement:.1%}")
             break
         if number < wanted:
-            model = _learn(config, out, number, done[-1], steps)
+            model = _learn(config, out, number, done[-1], labels[-1], steps)
     found = issues(labels, [config.temperature_of(number) for number in range(len(labels))])
     write_bytes(out / "issues.jsonl", "".join(f"{json.dumps(issue_row(i), ensure_ascii=False)}\n" for i in found).encode())
     write_bytes(out / "rounds.json", _json({"reason": reason, "rounds": [asdict(one) for one in done]}))
@@ -166,7 +167,7 @@ def _close(config: Em, out: Path, number: int, model: Mapping[str, Any] | None, 
                         validation_dialogues=config.validation_dialogues)
     record = Round(
         number, group_id, group(config, number - 1) if number else None,
-        model or {"model_type": job.dst.model.model_type, "model_name_or_path": job.dst.model.model_name_or_path},
+        {"model_type": job.dst.model.model_type, "model_name_or_path": job.dst.model.model_name_or_path, **(model or {})},
         [{"run_id": e.run_id, "sha256": e.sha256} for e in manifest.entries(group_id)], str(published.path),
         health(labels[-1], temperature), agreement(labels[-1], labels[-2]) if number else None,
         **(_scores(labels, gold) if gold else {}))
@@ -186,8 +187,16 @@ def _scores(labels: Sequence[Labels], gold: GoldTurns) -> dict[str, Any]:
             "against_previous": shown(compare(pairs[-1], pairs[-2])) if len(pairs) > 1 else {}}
 
 
-def _learn(config: Em, out: Path, number: int, done: Round, steps: Steps) -> dict[str, Any]:
-    """Fine-tune on a round's labels; what the next round's jobs say of the model."""
+def _learn(config: Em, out: Path, number: int, done: Round, labels: Labels, steps: Steps) -> dict[str, Any]:
+    """Learn from a round's labels; what the next round's jobs say of the model and of the weights of proposals."""
+    weights: dict[str, Any] = {}
+    if config.ranker:
+        steps.say(f"round {number}: learning weights of proposals from {len(labels)} turns")
+        schema = schema_of(job_of(config, number, None, out=str(out)))
+        weights = {"proposal_ranker": learn_ranker(labels, schema, out / f"round_{number + 1}",
+                                                   config.temperature_of(number))}
+    if config.finetune is None:
+        return weights
     start = done.model.get("model_name_or_path") if config.start_from == "previous" and number else None
     run = finetune_of(config, done.dataset, start)
     steps.say(f"round {number}: fine-tuning on {done.dataset}")
@@ -195,7 +204,7 @@ def _learn(config: Em, out: Path, number: int, done: Round, steps: Steps) -> dic
     section: dict[str, Any] = {"model_type": "huggingface", "model_name_or_path": record.checkpoint}
     if record.is_adapter:
         section = {**section, "model_name_or_path": run.model.model_name_or_path, "adapter": record.checkpoint}
-    return section
+    return {**section, **weights}
 
 
 def _json(data: Any) -> bytes:

@@ -41,8 +41,10 @@ class Em(Section):
     """A job file's content for round 0: data, models, prompts. Group and run ids are set here."""
     relabel: dict[str, Any] = {}
     """What jobs of later rounds have otherwise, merged into `job`: `{"dst": {"generation_cfg": {...}}}`. The model is known."""
-    finetune: dict[str, Any]
-    """A fine-tuning configuration's content without `data.dataset`."""
+    finetune: dict[str, Any] | None = None
+    """A fine-tuning configuration's content without `data.dataset`; left out where no language model is learnt."""
+    ranker: bool = False
+    """Learn weights of proposals from each round's labels, in seconds and without a language model."""
     rounds: PositiveInt = 2
     """Rounds of relabelling after round 0, at most."""
     start_from: Literal["base", "previous"] = "base"
@@ -68,6 +70,8 @@ class Em(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        if self.finetune is None and not self.ranker:
+            raise ValueError("finetune is missing and ranker is false: nothing would be learnt between rounds")
         if "manifest" in self.relabel or "data" in self.relabel:
             raise ValueError("relabel cannot change `manifest` or `data`: all rounds label the same dialogues")
         return self
@@ -76,8 +80,8 @@ class Em(Section):
 def parse_em(data: Mapping[str, Any] | str | bytes, source: str = "em.json") -> Em:
     """Read a configuration and check all its parts whole. Raises `ConfigError`."""
     config = read_section(Em, data, source, "EM configuration")
-    base = finetune_of(config, _TO_COME, None, source)
-    if config.start_from == "previous" and base.lora is not None:
+    base = finetune_of(config, _TO_COME, None, source) if config.finetune is not None else None
+    if config.start_from == "previous" and base is not None and base.lora is not None:
         raise ConfigError(f"{source}: start_from is 'previous', which needs all weights: set finetune.lora to null, or "
                           "start_from to 'base'.")
     job_of(config, 0, None, source=source)
@@ -87,13 +91,15 @@ def parse_em(data: Mapping[str, Any] | str | bytes, source: str = "em.json") -> 
 
 def job_of(config: Em, number: int, model: Mapping[str, Any] | None, *, split: str | None = None, seeded_by: str | None = None,
            out: str = "em", source: str = "em.json") -> Job:
-    """A job of round `number`, with `model` in both tasks' model sections; None leaves them as they are.
+    """A job of round `number`, with what was learnt: `model` in both tasks' model sections, and its `proposal_ranker`.
 
     `seeded_by`: the group whose labels are the examples. Raises `ConfigError`.
     """
     data = merged(config.job, config.relabel) if number else dict(config.job)
-    if model is not None:
-        data = merged(data, {task: {"model": model} for task in ("dst", "act_tag")})
+    section = {key: value for key, value in (model or {}).items() if key != "proposal_ranker"}
+    data = merged(data, {task: {"model": section} for task in ("dst", "act_tag")} if section else {})
+    if model and "proposal_ranker" in model:
+        data = merged(data, {"dst": {"generation_cfg": {"proposal_ranker": model["proposal_ranker"]}}})
     if split is not None:
         data = merged(data, {"data": {"eval_set_split_name": split}})
     manifest = {"type": "local", "manifest_path": f"{out}/manifest", **data.get("manifest", {}),
@@ -106,7 +112,7 @@ def job_of(config: Em, number: int, model: Mapping[str, Any] | None, *, split: s
 
 def finetune_of(config: Em, dataset: str, start: str | None, source: str = "em.json") -> Finetune:
     """The fine-tuning on `dataset`, from the model `start` or the configured one. Raises `ConfigError`."""
-    data = merged(config.finetune, {"data": {"dataset": dataset}})
+    data = merged(config.finetune or {}, {"data": {"dataset": dataset}})
     return parse_finetune(merged(data, {"model": {"model_name_or_path": start}}) if start else data, f"{source}, finetune")
 
 
