@@ -31,6 +31,7 @@ def test_logs_of_another_field_are_labelled_published_and_shown(logs):
 
     assert done.exit_code == 0, done.output
     assert "Clinic_1.visit_day" in done.stdout and "3 dialogues" in done.stdout
+    assert "clinic-0" in Path("own_logs/report.html").read_text()
     command = next(line.split("nc-latent-tod ")[-1] for line in done.stdout.splitlines() if " explain " in line)
     explained = CliRunner().invoke(app, command.split()[command.split().index("explain"):])
     assert explained.exit_code == 0 and "proposal" in explained.stdout

@@ -30,11 +30,20 @@ from nc_latent_tod.cli.console import Commands, epilog, log_to, standard_error
 app = typer.Typer(name="nc-latent-tod", cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
                   pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
                   epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod label job.json"))
-for group in (embedded, labelling, queueing, monitoring, holding, results, calibrating, reporting, finetuning, rounds,
-              storing, benchmarking, agents, about):
-    app.add_typer(group.app)
-app.add_typer(dead_letters.app, name="dlq")
-app.add_typer(schemas.app, name="schema")
+PANELS = {
+    "Begin": (embedded, schemas),
+    "Label": (labelling, results, reporting, calibrating),
+    "Many workers": (queueing, monitoring, holding, dead_letters, storing),
+    "Improve the labels": (finetuning, rounds),
+    "Agent": (agents, benchmarking),
+    "About": (about,),
+}
+NAMED = {dead_letters: "dlq", schemas: "schema"}
+for panel, groups in PANELS.items():
+    for group in groups:
+        for command in group.app.registered_commands if group not in NAMED else ():
+            command.rich_help_panel = panel
+        app.add_typer(group.app, name=NAMED.get(group), rich_help_panel=panel)
 
 
 @app.callback()

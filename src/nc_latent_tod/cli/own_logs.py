@@ -13,13 +13,15 @@ from rich.text import Text
 
 from nc_latent_tod.cli.console import print_json, program, standard_error, standard_output
 from nc_latent_tod.cli.progress import LiveProgress
+from nc_latent_tod.cli.reports import group_report
 from nc_latent_tod.cli.signals import orderly_stop
 from nc_latent_tod.cli.tables import duration
 from nc_latent_tod.labels import Example
 from nc_latent_tod.own_logs import GROUP, Labelled, label_logs
 from nc_latent_tod.pipeline import Control
+from nc_latent_tod.report.page import page
 
-_VALUES_SHOWN, _ROWS_SHOWN = 4, 24
+_VALUES_SHOWN, _ROWS_SHOWN, _DIALOGUES_SHOWN = 4, 24, 1000
 
 
 def label_own_logs(folder: Path, logs: str, schema: str | None, entities: str | None, *, as_json: bool) -> None:
@@ -30,17 +32,28 @@ def label_own_logs(folder: Path, logs: str, schema: str | None, entities: str | 
         print_json(_summary(done))
         return
     standard_output().print(show_labels(done.examples))
+    report = write_report(folder, done)
     failed = f", of which {done.published.failed_turns} with a failed task" if done.published.failed_turns else ""
     again = next((e.turn for e in done.examples if e.label.change), done.examples[0].turn)
     typer.echo(f"""
 {done.published.dialogues} dialogues, {done.published.turns} turns{failed}, in {duration(done.seconds)}
 dataset  {done.published.path}
+report   {report}: open it in a browser
 
 Labelled by rules that read the schema, with no model: look before you trust. Next:
   {program()} explain {GROUP} {again.dialogue_id} {again.turn_id} --job {done.job_files[0]}
 Better descriptions and possible values in the schema, or an entity table, give better labels. A language model reads more: in
 {done.job_files[0]} replace "model_type": "none" by your model (docs/jobs.md), then:
   {program()} label {done.job_files[0]}""")
+
+
+def write_report(folder: Path, done: Labelled) -> Path:
+    """Write the report of the labels as one HTML file."""
+    found = group_report(GROUP, manifest="", schema=None, job_file=done.job_files[0], gold=None, gold_format="auto", rounds=(),
+                         temperatures={}, max_dialogues=_DIALOGUES_SHOWN)
+    path = folder / "report.html"
+    path.write_text(page(found), encoding="utf-8", errors="replace")
+    return path
 
 
 def show_labels(examples: Sequence[Example]) -> RenderableType:
