@@ -65,7 +65,8 @@ def simulate(
     if as_json:
         print_json(written)
     else:
-        typer.echo("{dialogues} dialogues with {turns} turns in {logs}, gold labels in {gold}".format(**written))
+        typer.echo("{dialogues} dialogues with {turns} turns in {logs}, gold labels in {gold}".format(**written)
+                   + (f", goals and database in {written['data']}" if with_goals else ""))
 
 
 @app.command("train-tiny", epilog=epilog("nc-latent-tod train-tiny --out tiny --steps 4000"))
