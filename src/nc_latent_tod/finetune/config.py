@@ -30,6 +30,9 @@ class DataSection(Section):
     """The schema.json that the labels follow, or `packaged:schema`."""
     entities_path: Place | None = None
     """An entity table: policy and response are told how many entities match."""
+    not_before: tuple[str, ...] = ()
+    """Slots whose times an entity's must not lie before, as in the agent's `database`."""
+    not_after: tuple[str, ...] = ()
     split: str = "train"
     heldout_split: str = "validation"
     """Held-out self-labels that decide when to stop; a dataset without this split is trained on for all steps."""

@@ -78,7 +78,8 @@ def _label_file(path: str) -> list[Example]:
 def _tasks(config: Finetune, names: Sequence[str]) -> dict[str, Task]:
     schema, style = load_schema(config.data.schema_path), config.prompts.preamble
     entities = config.data.entities_path
-    query = Database(schema, load_entities(entities, schema)).counts if entities else no_database
+    query = Database(schema, load_entities(entities, schema), config.data.not_before,
+                     config.data.not_after).counts if entities else no_database
     made: dict[str, Task] = {"dst": StateTracking(schema, style), "act_tag": ActTagging(schema, style),
                              "policy": Policy(schema, query, style), "response": Responding(schema, query, style)}
     return {name: made[name] for name in names}
