@@ -1,12 +1,13 @@
 """What every manifest promises. Each backend is a parameter of `manifest`."""
 
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.manifests import Manifest, ManifestEntry
+from nc_latent_tod.manifests import Manifest, ManifestEntry, dynamo, local
 from nc_latent_tod.manifests.dynamo import DynamoManifest
 from nc_latent_tod.manifests.local import LocalManifest
 
@@ -100,3 +101,37 @@ def test_groups_are_those_that_have_entries(manifest: Manifest) -> None:
     manifest.entries("asked for only")
 
     assert manifest.groups() == [".hidden", "a", "a/b", "b"]
+
+
+def test_an_entry_is_read_once_and_a_removed_one_is_forgotten(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        manifest.add(entry(f"run_{number}"))
+    read = counted_reads(manifest, monkeypatch)
+    assert len(manifest.entries("initial_labelling")) == 5 == len(read)
+
+    manifest.add(entry("run_9"))
+    found = manifest.entries("initial_labelling")
+    assert manifest.entries("initial_labelling") == found and len(found) == 6
+    assert len(read) == 6, "only what is new is read"
+
+    remove(manifest, "run_0")
+    assert [stored.run_id for stored in manifest.entries("initial_labelling")] == [e.run_id for e in found[1:]]
+    manifest.add(replace(entry("run_0", num_logs=8), finished_at="2024-11-12T09:00:00+00:00"))
+    assert manifest.entries("initial_labelling")[0].num_logs == 8
+
+
+def counted_reads(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Grows with each entry that is read from its file or item."""
+    module, name = (dynamo, "_decode") if isinstance(manifest, DynamoManifest) else (local, "_read")
+    read, real = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *arguments: read.append(arguments) or real(*arguments))
+    return read
+
+
+def remove(manifest: Manifest, run_id: str) -> None:
+    """Remove an entry as a person would."""
+    if isinstance(manifest, DynamoManifest):
+        key = {"group_id": {"S": "initial_labelling"}, "run_id": {"S": run_id}}
+        manifest._client.delete_item(TableName=manifest.table, Key=key)
+    else:
+        (manifest.path / "initial_labelling" / f"{run_id}.json").unlink()

@@ -13,11 +13,12 @@ from pathlib import Path
 from nc_latent_tod import __version__
 from nc_latent_tod.aws import Fence
 from nc_latent_tod.build_server import check_scoring, server_model, server_token_counter
-from nc_latent_tod.connect import open_manifest
+from nc_latent_tod.connect import Opened, open_manifest
 from nc_latent_tod.corpus import load_dialogues
 from nc_latent_tod.corpus.entities import EntityTable, load_entities
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
+from nc_latent_tod.corpus.spool import Corpora
 from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.grammar import ActsGrammar, ChangeGrammar
@@ -53,6 +54,8 @@ class Builder:
         self._models: dict[str, LanguageModel] = {}
         self._proposers: dict[tuple[str | None, Schema], Proposer] = {}
         self._seeding = Seeding()
+        self._manifests: Opened = {}
+        self._corpora = Corpora()
 
     def backends(self, job: Job, *, fence: Fence | None = None) -> Backends:
         """What `job` works with. Nothing large is loaded yet. Raises `ConfigError` where the job names what is not there.
@@ -61,8 +64,9 @@ class Builder:
         """
         schema = schema_of(job)
         return Backends(
-            manifest=open_manifest(job.manifest, fence=fence),
-            dialogues=lambda: dialogues_of(job),
+            manifest=open_manifest(job.manifest, fence=fence, opened=self._manifests),
+            dialogues=lambda: self._corpora.load(job.data.eval_set_path_or_name, job.data.eval_set_split_name,
+                                                 format=job.data.format),
             labeller=lambda: self._labeller(job, schema),
             labels=_labels_of,
             seeding=self._seeding)

@@ -14,6 +14,9 @@ from nc_latent_tod.job_sections import ManifestSection
 from nc_latent_tod.manifests import Manifest
 from nc_latent_tod.queues import Queue
 
+Opened = dict[tuple[str, str], Manifest]
+"""Manifests by their type and place."""
+
 DYNAMO = "dynamo:"
 _FORMS = "a folder (local), or the name or URL of an SQS queue that ends in .fifo"
 
@@ -46,24 +49,28 @@ def is_sqs(path: str) -> bool:
     return is_url or (path.endswith(".fifo") and not {"/", ":"} & set(path) and not Path(path).is_dir())
 
 
-def open_manifest(section: ManifestSection, *, fence: Fence | None = None) -> Manifest:
+def open_manifest(section: ManifestSection, *, fence: Fence | None = None, opened: Opened | None = None) -> Manifest:
     """The manifest that a job names. Raises `ConfigError` where it must exist and does not.
 
-    With `fence`, a DynamoDB manifest takes entries from the newest holder of the job only.
+    With `fence`, a DynamoDB manifest takes entries from the newest holder of the job only. `opened`: manifests that were opened
+    before, and are used again, for they know what they have read.
     """
+    opened = {} if opened is None else opened
+    key = (section.type, section.manifest_path)
     if section.type == "dynamo":
         from nc_latent_tod.manifests.dynamo import DynamoManifest
 
-        manifest = DynamoManifest(section.manifest_path, fence=fence)
+        table = opened.setdefault(key, DynamoManifest(section.manifest_path))
+        assert isinstance(table, DynamoManifest)
         if section.manifest_must_exist:
-            manifest.check()
-        return manifest
+            table.check()
+        return table.fenced(fence)
     from nc_latent_tod.manifests.local import LocalManifest
 
     if section.manifest_must_exist and not Path(section.manifest_path).is_dir():
         raise ConfigError(f"The manifest {section.manifest_path!r} does not exist and manifest.manifest_must_exist is true. "
                           "Run the group's first job (job_0) to its end, or correct manifest.manifest_path.")
-    return LocalManifest(section.manifest_path)
+    return opened.setdefault(key, LocalManifest(section.manifest_path))
 
 
 def manifest_section(name: str, group_id: str) -> ManifestSection:

@@ -39,12 +39,17 @@ def load_dialogues(path_or_name: str | Path, split: str | None = None, *, format
     exist or an empty range; `RetryableError` where the Hub cannot be reached.
     """
     splits = open_splits(path_or_name, format=format)
-    source, start, end = _selected(splits, split, str(path_or_name))
-    read = list(_unique(islice(source(), end)))
+    source, start, end = select(splits, split, str(path_or_name))
+    read = list(islice(dialogues_in_order(source), end))
     dialogues = read[start:]
     if not dialogues:
-        raise CorpusError(f"Split {split!r} of {path_or_name} is empty: the corpus has {len(read)} dialogues.")
+        raise is_empty(split, str(path_or_name), len(read))
     return dialogues
+
+
+def is_empty(split: str | None, name: str, dialogues: int) -> CorpusError:
+    """The error for a split or range in which there is nothing; the corpus has so many dialogues."""
+    return CorpusError(f"Split {split!r} of {name} is empty: the corpus has {dialogues} dialogues.")
 
 
 def split_names(path_or_name: str | Path, *, format: str = "auto") -> list[str]:
@@ -122,8 +127,8 @@ def _turns_source(data: object, name: str) -> Source:
     return lambda: read_turns(data, name)  # type: ignore[arg-type]
 
 
-def _selected(splits: dict[str, Source], split: str | None, name: str) -> tuple[Source, int, int | None]:
-    """The split to read and the range of its dialogues."""
+def select(splits: dict[str, Source], split: str | None, name: str) -> tuple[Source, int, int | None]:
+    """The split to read and the range of its dialogues, to the end where that is None. Raises `CorpusError`."""
     if len(splits) == 1:
         base, only = next(iter(splits.items()))
         splits = {base: only, _stem(Path(name.removeprefix(PACKAGED))): only}
@@ -145,9 +150,10 @@ def _stem(path: Path) -> str:
     return path.name.split(".")[0]
 
 
-def _unique(located: Iterable[tuple[str, Dialogue]]) -> Iterator[Dialogue]:
+def dialogues_in_order(source: Source) -> Iterator[Dialogue]:
+    """Read a split. Raises `CorpusError` where an id comes twice."""
     seen: dict[str, str] = {}
-    for where, dialogue in located:
+    for where, dialogue in source():
         first = seen.setdefault(dialogue.dialogue_id, where)
         if first != where:
             raise CorpusError(f"{where}: the dialogue id {dialogue.dialogue_id!r} comes twice, first at {first}.")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import random
+import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, fields
 from decimal import Decimal
 from functools import cached_property
@@ -23,19 +24,32 @@ _MAX_ITEM_BYTES = 400 * 1024
 _MAX_KEY_BYTES = {"group_id": 2048, "run_id": 1024}
 _RESERVED = "queue:"  # partitions of the table that hold the records of a queue
 _LONG_LIST_BYTES = 16 * 1024  # a longer list of runs is stored compressed
+_VERSION = ("run_id", "labels_url", "finished_at")  # tell an entry from another that was added after its removal
+_GET_UP_TO = 50  # new entries of a group one by one; more of them with the whole group
 _CONFLICT_ATTEMPTS, _CONFLICT_PAUSE_S = 8, 0.05  # two transactions that touch one item at once; the pause doubles
+
+_Version = tuple[str, ...]
 
 
 class DynamoManifest:
     """A manifest in a table. Safe for many processes and threads: conditional writes, consistent reads.
 
     With `fence`, an entry is added only while the fence's token is the newest. Throttling is waited out; every other failure
-    raises.
+    raises. An entry never changes, so one object reads it once: keep it for as long as groups are listed again and again.
     """
 
     def __init__(self, table: str, *, fence: Fence | None = None, region: str | None = None) -> None:
         """Name the table. No request is made, so a table that is not there shows with the first one."""
         self.table, self._fence, self._region = table, fence, region
+        self._read_before: dict[str, dict[_Version, ManifestEntry]] = {}  # by group
+
+    def fenced(self, fence: Fence | None) -> DynamoManifest:
+        """The same manifest in the hands of one job's holder; what one has read, the other knows."""
+        if fence is None:
+            return self
+        other = DynamoManifest(self.table, fence=fence, region=self._region)
+        other._client, other._read_before = self._client, self._read_before
+        return other
 
     def __reduce__(self) -> tuple[Any, ...]:  # a client belongs to one process
         return _opened, (self.table, self._fence, self._region)
@@ -83,8 +97,12 @@ class DynamoManifest:
         Raises `DamagedError` on an unreadable entry, `ConfigError` without the table, `RetryableError` without a network.
         """
         _check_key("group_id", group_id)
-        found = [_decode(item, self.table) for item in self._items(group_id)]
-        return sorted(found, key=lambda entry: entry.run_id)  # DynamoDB orders by bytes
+        before = self._read_before.get(group_id, {})
+        found = self._with_new(group_id, before) if before else None
+        if found is None:
+            found = {_version(item): _decode(item, self.table) for item in self._items(group_id)}
+        self._read_before[group_id] = found
+        return sorted(found.values(), key=lambda entry: entry.run_id)  # DynamoDB orders by bytes
 
     def groups(self) -> list[str]:
         """The groups that have entries. Reads the keys of the whole table."""
@@ -98,11 +116,22 @@ class DynamoManifest:
     def _client(self) -> Any:
         return aws.client("dynamodb", region=self._region)
 
-    def _items(self, group_id: str) -> Iterator[dict[str, Any]]:
+    def _with_new(self, group_id: str, before: Mapping[_Version, ManifestEntry]) -> dict[_Version, ManifestEntry] | None:
+        """The entries of a group, of which only the new ones are fetched; None where they are too many for that."""
+        there = {_version(item): item["run_id"]["S"] for item in self._items(group_id, _VERSION)}
+        new = {version: run_id for version, run_id in there.items() if version not in before}
+        if len(new) > _GET_UP_TO:
+            return None
+        fetched = {version: self.entry(group_id, run_id) for version, run_id in new.items()}
+        found = {version: before.get(version) or fetched[version] for version in there}
+        return {version: entry for version, entry in found.items() if entry}  # one may have been removed meanwhile
+
+    def _items(self, group_id: str, attributes: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
         # The paginator goes on while there is a LastEvaluatedKey, also after an empty page.
         pages = self._client.get_paginator("query").paginate(
             TableName=self.table, ConsistentRead=True, KeyConditionExpression="group_id = :group",
-            ExpressionAttributeValues={":group": {"S": group_id}})
+            ExpressionAttributeValues={":group": {"S": group_id}},
+            **({"ProjectionExpression": ", ".join(attributes)} if attributes else {}))
         with aws.clear_errors(f"read the group {group_id!r} in the table {self.table}"):
             for page in pages:
                 yield from page["Items"]
@@ -138,6 +167,10 @@ class DynamoManifest:
 
 def _opened(table: str, fence: Fence | None, region: str | None) -> DynamoManifest:
     return DynamoManifest(table, fence=fence, region=region)
+
+
+def _version(item: Mapping[str, Any]) -> _Version:
+    return tuple(str(item.get(name)) for name in _VERSION)
 
 
 def _check_key(name: str, value: str) -> None:
@@ -196,7 +229,8 @@ def _value(attribute: dict[str, Any], kind: str) -> Any:
     if kind == "str":
         return {"S": str}[tag](raw)
     if kind == "tuple[str, ...]":
-        return tuple(part["S"] for part in raw) if tag == "L" else tuple(json.loads(zlib.decompress({"B": bytes}[tag](raw))))
+        parts = [part["S"] for part in raw] if tag == "L" else json.loads(zlib.decompress({"B": bytes}[tag](raw)))
+        return tuple(map(sys.intern, parts))  # a run is named by many
     number = {"N": Decimal}[tag](raw)
     if kind == "int" and number != number.to_integral_value():
         raise ValueError(raw)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,15 @@ _Version = tuple[int, int, int]  # inode, bytes, time of change in ns
 
 
 class LocalManifest:
-    """A manifest in a folder. Safe for many processes: an entry appears whole or not at all, and is never replaced."""
+    """A manifest in a folder. Safe for many processes: an entry appears whole or not at all, and is never replaced.
+
+    One object reads each entry once, so keep it for as long as groups are listed again and again.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Name the folder; it is created with the first entry."""
         self.path = Path(path)
-        self._read_before: dict[Path, tuple[_Version, ManifestEntry]] = {}  # else each job would read all earlier entries
+        self._read_before: dict[str, tuple[_Version, ManifestEntry]] = {}  # else each job would read all earlier entries
 
     def add(self, entry: ManifestEntry) -> bool:
         """Add an entry, durably; False where (group_id, run_id) is already there: the first writer wins.
@@ -56,7 +61,7 @@ class LocalManifest:
     def entry(self, group_id: str, run_id: str) -> ManifestEntry | None:
         """The entry of one run; None where there is none. Raises `DamagedError` as `entries` does."""
         path = self._file(group_id, run_id)
-        return self._entry(path, group_id) if os.path.lexists(path) else None
+        return self._entry(str(path), path.stat, group_id) if os.path.lexists(path) else None
 
     def entries(self, group_id: str) -> list[ManifestEntry]:
         """Entries of a group ordered by run_id; [] for an unknown group.
@@ -65,13 +70,13 @@ class LocalManifest:
         """
         folder = self.path / _file_name(group_id, "group_id")
         try:
-            names = os.listdir(folder)
+            with os.scandir(folder) as files:  # hidden ones are entries that a killed process did not finish
+                visible = [file for file in files if not file.name.startswith(".")]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise DamagedError(f"{folder}: the group cannot be listed: {error}. Correct its owner or mode.") from error
-        # Hidden files are entries that a killed process did not finish.
-        found = [self._entry(folder / name, group_id) for name in names if not name.startswith(".")]
+        found = [self._entry(file.path, file.stat, group_id) for file in visible]
         return sorted(found, key=lambda entry: entry.run_id)
 
     def groups(self) -> list[str]:
@@ -87,16 +92,16 @@ class LocalManifest:
     def _file(self, group_id: str, run_id: str) -> Path:
         return self.path / _file_name(group_id, "group_id") / f"{_file_name(run_id, 'run_id')}.json"
 
-    def _entry(self, path: Path, group_id: str) -> ManifestEntry:
+    def _entry(self, path: str, stat: Callable[[], os.stat_result], group_id: str) -> ManifestEntry:
         """Read an entry, or remember it where its file is the same as before."""
         try:
-            status = os.stat(path)
+            status = stat()
         except OSError as error:
             raise DamagedError(f"{path}: cannot be read: {error}. Restore the file, or list the group again.") from error
         version = (status.st_ino, status.st_size, status.st_mtime_ns)
         known = self._read_before.get(path)
         if known is None or known[0] != version:
-            known = self._read_before[path] = (version, _read(path, group_id))
+            known = self._read_before[path] = (version, _read(Path(path), group_id))
         return known[1]
 
 
@@ -134,7 +139,8 @@ def _read(path: Path, group_id: str) -> ManifestEntry:
         ) from error
     problem = _problem(values)
     if not problem:
-        arguments: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        arguments: dict[str, Any] = {key: tuple(map(sys.intern, v)) if isinstance(v, list) else v  # a run is named by many
+                                     for key, v in values.items()}
         entry = ManifestEntry(**arguments)
         if entry.group_id == group_id and f"{_file_name(entry.run_id, 'run_id')}.json" == path.name:
             return entry
