@@ -26,42 +26,66 @@ from botocore.client import BaseClient
 from create_aws import main as create_aws
 
 from nc_latent_tod.cli import app
+from nc_latent_tod.queues.ledger import DONE, READY, JobLedger, JobRecord
+from nc_latent_tod.queues.sqs import SqsQueue
 
 _send = BaseClient._make_api_call
 counts: Counter[str] = Counter()
 
 
 def counted(client: Any, operation: str, arguments: Any) -> Any:
-    """Every call of every boto3 client."""
+    """Every call of every boto3 client, and what queries read."""
     counts[f"{client.meta.service_model.service_name} {operation}"] += 1
-    return _send(client, operation, arguments)
+    answer = _send(client, operation, arguments)
+    counts["records that queries read"] += answer.get("ScannedCount", 0)
+    return answer
 
 
 @contextmanager
 def phase(name: str, jobs: int) -> Iterator[None]:
-    """Print the requests of what runs within it, all of them and by job."""
+    """Print the requests of what runs within it, all of them and by job (or look)."""
     counts.clear()
     began = time.monotonic()
     yield
     print(f"\n{name}: {time.monotonic() - began:.1f} s")
     for operation, count in sorted(counts.items()):
-        print(f"  {operation:34} {count:6}   {count / jobs:8.2f} a job")
+        print(f"  {operation:34} {count:6}   {count / jobs:8.2f} each")
 
 
 def call(*arguments: object) -> None:
     app([str(argument) for argument in arguments], standalone_mode=False)
 
 
+def look(queue: str, table: str, jobs: int) -> None:
+    """What a worker with --drain asks while another one holds the last job, and when that is done."""
+    ledger = JobLedger(table, queue)
+    for number in range(jobs - 1):
+        ledger.create(JobRecord(name=f"train_{number:06}-0123456789abcdef", state=DONE, worker="host:12345"))
+    left = ledger.create(JobRecord(name=f"train_{jobs // 2:06}-left", state=READY, worker="host:12345"))
+    opened = SqsQueue(queue)
+    BaseClient._make_api_call = counted
+    with phase("ten looks, one job is left", 10):
+        assert not any(opened.drained() for _ in range(10))
+    ledger.change(left.name, {"token": 0}, state=DONE)
+    with phase("a look, all jobs are done", 1):
+        assert opened.drained()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=6)
     parser.add_argument("--dialogues", type=int, default=50, help="of each job")
+    parser.add_argument("--looks-at", type=int, metavar="JOBS", help="only look ten times whether a queue of so many jobs is "
+                                                                     "drained, all but one of them done")
     parser.add_argument("--model-type", default="none", help="none labels by proposals")
     options = parser.parse_args()
     os.chdir(tempfile.mkdtemp())
     bucket, queue, table = (f"count-{uuid4().hex[:8]}{end}" for end in ("", ".fifo", ""))
     create_aws(["--bucket", bucket, "--queue", queue, "--table", table])
     os.environ["NC_LATENT_TOD_QUEUE_PATH"] = queue
+    if options.looks_at:
+        look(queue, table, options.looks_at)
+        return
     call("simulate", "--dialogues", options.jobs * options.dialogues, "--out", "logs")
     task = {"model": {"model_type": options.model_type}, "retriever": {"type": "none"}}
     for number in range(options.jobs):

@@ -20,13 +20,14 @@ def refuse(code: str, operation: str, message: str = "for a test", status: int =
 class StrictSqs:
     """Two FIFO queues, `jobs.fifo` and its dead-letter queue `dead.fifo`. A queue's URL is its name."""
 
-    def __init__(self, *, max_bytes: int = 262_144, max_receives: int = 50, table: str = "") -> None:
+    def __init__(self, *, max_bytes: int = 262_144, max_receives: int = 50, table: str = "",
+                 kept_s: int = 14 * 24 * 3600) -> None:
         self.now = 0.0
         self.messages: dict[str, list[dict[str, Any]]] = {"jobs.fifo": [], "dead.fifo": []}
         self.failures: list[ClientError] = []  # raised instead of the next answers of send_message
         self._sent: dict[tuple[str, str], float] = {}
         self._numbers = itertools.count(1)
-        self._max_bytes, self._max_receives, self._table = max_bytes, max_receives, table
+        self._max_bytes, self._max_receives, self._table, self._kept_s = max_bytes, max_receives, table, kept_s
 
     def get_queue_url(self, QueueName: str) -> dict[str, str]:
         if QueueName not in self.messages:
@@ -35,7 +36,8 @@ class StrictSqs:
 
     def get_queue_attributes(self, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
         policy = f'{{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:1:dead.fifo", "maxReceiveCount": {self._max_receives}}}'
-        return {"Attributes": {"FifoQueue": "true", "MaximumMessageSize": str(self._max_bytes), "RedrivePolicy": policy}}
+        return {"Attributes": {"FifoQueue": "true", "MaximumMessageSize": str(self._max_bytes), "RedrivePolicy": policy,
+                               "MessageRetentionPeriod": str(self._kept_s)}}
 
     def list_queue_tags(self, QueueUrl: str) -> dict[str, Any]:
         return {"Tags": {"nc-latent-tod-table": self._table}}
@@ -58,7 +60,8 @@ class StrictSqs:
         if self.now - before >= DEDUPLICATION_S:  # also where the first one was deleted
             self._sent[QueueUrl, MessageDeduplicationId] = self.now
             self.messages[QueueUrl].append({"id": f"m{number}", "body": MessageBody, "group": MessageGroupId, "receives": 0,
-                                            "attributes": attributes, "handle": "", "visible_at": self.now})
+                                            "attributes": attributes, "handle": "", "visible_at": self.now,
+                                            "sent_at": self.now})
         return {"MessageId": f"m{number}"}
 
     def receive_message(self, QueueUrl: str, MaxNumberOfMessages: int, VisibilityTimeout: int, WaitTimeSeconds: int,
@@ -67,6 +70,7 @@ class StrictSqs:
         whole = all(isinstance(value, int) for value in (MaxNumberOfMessages, VisibilityTimeout, WaitTimeSeconds))
         if not (whole and 1 <= MaxNumberOfMessages <= BATCH and 0 <= WaitTimeSeconds <= LONGEST_POLL_S):
             raise refuse("InvalidParameterValue", "ReceiveMessage")
+        self._throw_away()
         taken: list[dict[str, Any]] = []
         for message in list(self.messages[QueueUrl]):
             group = (other for other in self.messages[QueueUrl] if other["group"] == message["group"])
@@ -74,7 +78,7 @@ class StrictSqs:
                 continue
             if QueueUrl == "jobs.fifo" and message["receives"] >= self._max_receives:
                 self.messages[QueueUrl].remove(message)
-                self.messages["dead.fifo"].append({**message, "visible_at": self.now})
+                self.messages["dead.fifo"].append({**message, "visible_at": self.now, "sent_at": self.now})
                 continue
             message.update(receives=message["receives"] + 1, handle=f"{message['id']}-{message['receives'] + 1}",
                            visible_at=self.now + VisibilityTimeout, received_at=self.now)
@@ -107,11 +111,16 @@ class StrictSqs:
     def start_message_move_task(self) -> None:
         """What "Start DLQ redrive" in the console does: the messages are new ones, with their attributes."""
         for message in self.messages["dead.fifo"]:
-            fresh = {"id": f"m{next(self._numbers)}", "receives": 0, "handle": "", "visible_at": self.now}
+            fresh = {"id": f"m{next(self._numbers)}", "receives": 0, "handle": "", "visible_at": self.now, "sent_at": self.now}
             self.messages["jobs.fifo"].append({**message, **fresh})
         self.messages["dead.fifo"] = []
 
+    def _throw_away(self) -> None:
+        for messages in self.messages.values():
+            messages[:] = [message for message in messages if self.now - message["sent_at"] <= self._kept_s]
+
     def _held(self, queue: str, handle: str, operation: str) -> dict[str, Any]:
+        self._throw_away()
         for message in self.messages[queue]:
             if message["handle"] == handle and message["visible_at"] > self.now:
                 return message

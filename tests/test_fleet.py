@@ -101,6 +101,23 @@ def test_the_time_left_follows_from_stored_figures(queue: Queue) -> None:
     assert seen.to_json()["in_flight"][0]["progress"] == HALF_WAY
 
 
+@pytest.mark.parametrize("state", ["paused", "cancelled"])
+def test_jobs_of_groups_on_hold_are_counted_apart_and_not_in_the_time_left(queue: Queue, state: str) -> None:
+    for number in range(3):
+        queue.put({"run_id": f"run_{number}"})
+    delivery = queue.receive(5)
+    assert delivery is not None
+    delivery.progress(json.dumps(HALF_WAY))
+    for number in range(4):
+        queue.put({**JOB, "seed": number})
+    queue.orders.give(Order(GROUP, state, by="me@here", at="2030-01-01T00:00:00+00:00"))
+
+    seen = overview(queue)
+
+    assert (seen.ready, seen.held, seen.seconds_left) == (6, 4, 500.0)
+    assert "6 queued (4 on hold)" in str(overview_table(seen).renderables[0])
+
+
 def test_nothing_is_promised_before_there_is_a_pace_and_nothing_is_left_of_nothing(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path / "queue")
     assert overview(queue).seconds_left == 0.0

@@ -16,7 +16,7 @@ from nc_latent_tod.queues.sqs import SqsQueue
 from nc_latent_tod.queues.sqs_delivery import SqsDelivery
 
 JOB = {"run_id": "train_0_50"}
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 24 * 3600.0
 
 
 @pytest.fixture
@@ -320,6 +320,100 @@ def test_more_dead_letters_than_a_batch_holds_are_all_looked_at_and_let_go(queue
     assert all(message["visible_at"] <= sqs.now for message in sqs.messages["dead.fifo"])
     assert sorted(queue.redrive(names[:12])) == sorted(names[:12])
     assert waiting(sqs) == (12, 11)
+
+
+def test_a_job_whose_message_was_thrown_away_is_named_and_put_again(queue: SqsQueue, sqs: StrictSqs) -> None:
+    queue.put(JOB)
+    sqs.now += 14 * DAY
+    assert not queue.put(JOB) and queue.status().ready == 1, "it may still be there"
+
+    sqs.now += 2 * HOUR
+    assert queue.receive(0) is None
+    status = queue.status()
+    assert (status.ready, len(status.expired)) == (0, 1) and status.expired[0].startswith("train_0_50-")
+    assert queue.drained(), "nobody has to wait for it"
+
+    assert [queue.put(JOB), queue.put(JOB)] == [True, False]
+
+    assert (queue.status().expired, queue.drained()) == ((), False)
+    assert received(queue).attempt == 1
+
+
+def test_a_job_whose_worker_died_while_its_message_was_thrown_away_is_put_again(queue: SqsQueue, sqs: StrictSqs) -> None:
+    queue.put(JOB)
+    sqs.now += 12 * DAY
+    lost = received(queue)
+    sqs.now += 3 * DAY
+    assert (queue.status().in_flight, len(queue.status().expired)) == ((), 1)
+
+    assert queue.put(JOB)
+
+    assert received(queue).job == JOB
+    with pytest.raises(LeaseLostError):
+        lost.ack()
+
+
+def test_a_holder_that_is_alive_keeps_its_job_however_old_the_message_is(queue: SqsQueue, sqs: StrictSqs) -> None:
+    queue.put(JOB)
+    received(queue)
+    sqs.now += 15 * DAY
+    name = queue.status().expired[0]
+    queue._ledger.change(name, {"state": "in_flight"}, beat_at=time.time())  # a heartbeat
+
+    assert queue.status().expired == () and not queue.put(JOB)
+
+
+def test_a_message_in_its_last_hours_is_replaced_before_a_worker_holds_it(queue: SqsQueue, sqs: StrictSqs) -> None:
+    queue.put(JOB)
+    sqs.now += 13.8 * DAY
+
+    assert queue.receive(0) is None, "first it is copied"
+    delivery = received(queue)
+    for _ in range(30):
+        delivery.extend(HOUR)
+        sqs.now += HOUR / 3
+    delivery.nack("out of memory")
+
+    sqs.now += 60
+    assert received(queue).attempt == 2
+
+
+def test_a_dead_letter_that_was_thrown_away_says_so_and_its_job_is_put_again(queue: SqsQueue, sqs: StrictSqs) -> None:
+    queue.put(JOB)
+    received(queue).nack("no such split", dead=True)
+    sqs.now += 15 * DAY
+
+    [dead] = queue.letters()
+    assert dead.reason.startswith("no such split (") and "after 14 days: enqueue the job file again" in dead.reason
+    letter = queue.letter(dead.name)
+    assert letter is not None and "thrown away" in str(letter.job)
+    with pytest.raises(ConfigError, match=f"{dead.name}: its dead letter was thrown away"):
+        queue.redrive([dead.name])
+
+    assert queue.put(JOB)
+    assert (received(queue).attempt, queue.status().dead) == (1, ())
+
+
+def test_a_look_for_what_is_pending_reads_one_record_while_a_job_is_and_all_before_the_end(queue: SqsQueue, sqs) -> None:
+    for number in range(40):
+        queue.put({"run_id": f"run_{number:02}"})
+    held = [received(queue) for _ in range(40)]
+    for delivery in held[:20]:
+        delivery.ack()
+    requests: list[str] = []
+    queue._ledger._client.meta.events.register("before-call.dynamodb", lambda model, **_: requests.append(model.name))
+
+    assert not queue.drained()
+    assert requests == ["Query", "Query"], "16 records, then up to 64"
+    requests.clear()
+    assert not queue.drained() and requests == ["GetItem"]
+    for delivery in held[20:]:
+        delivery.ack()
+    queue.put({"run_id": "run_00", "seed": 1})  # sorts before the job that was seen last
+    assert not queue.drained()
+    received(queue).ack()
+    requests.clear()
+    assert queue.drained() and set(requests) == {"GetItem", "Query"}
 
 
 def test_records_that_were_lost_are_made_anew_from_the_messages(queue: SqsQueue, sqs: StrictSqs, aws: LocalAws) -> None:

@@ -40,7 +40,9 @@ class Overview:
     dead: tuple[DeadLetter, ...]
     orders: tuple[Order, ...]
     turns_per_second: float | None  # of all jobs in flight; None before there is a pace
-    seconds_left: float | None  # to the end of all that is ready or in flight, paused groups included
+    seconds_left: float | None  # to the end of all that is ready or in flight, but for groups that are on hold
+    held: int = 0  # of those that are ready: jobs of paused or cancelled groups
+    expired: tuple[str, ...] = ()  # jobs whose messages SQS threw away
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -54,7 +56,7 @@ def overview(queue: Queue) -> Overview:
     paces = [flight.turns_per_second for flight in flights if flight.turns_per_second]
     pace = sum(paces) if paces else None
     return Overview(status.ready, flights, status.done, status.dead, tuple(queue.orders.all().values()), pace,
-                    _seconds_left(status.ready, flights, pace))
+                    _seconds_left(status.ready - status.held, flights, pace), status.held, status.expired)
 
 
 def _flight(job: InFlight) -> Flight:

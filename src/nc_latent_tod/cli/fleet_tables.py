@@ -15,13 +15,15 @@ from nc_latent_tod.fleet import Flight, Overview
 from nc_latent_tod.process_id import ProcessId
 from nc_latent_tod.queues.orders import CANCELLED, PAUSED
 
+_NAMED = 20  # jobs in one line; --json has them all
 _LATE_S = 60.0  # a heartbeat comes every 20 s with the usual lease
 
 
 def overview_table(seen: Overview) -> RenderableType:
     """Counts and time left, then groups on hold, jobs in flight and dead letters, where there are any."""
     counts = Text.assemble(
-        (f"{seen.ready} queued", "bold"), "   ", (f"{len(seen.in_flight)} in flight", "bold cyan"), "   ",
+        (f"{seen.ready} queued", "bold"), f" ({seen.held} on hold)" if seen.held else "", "   ",
+        (f"{len(seen.in_flight)} in flight", "bold cyan"), "   ",
         (f"{seen.done} done", "bold green"), "   ", (f"{len(seen.dead)} dead", "bold red" if seen.dead else "dim"))
     if seen.turns_per_second is not None:
         counts.append(f"   {seen.turns_per_second:.2f} turns/s")
@@ -33,6 +35,10 @@ def overview_table(seen: Overview) -> RenderableType:
         what = {PAUSED: "its jobs stay queued", CANCELLED: "workers put its jobs with the dead letters"}.get(order.state, "")
         parts.append(Text(f"Group {order.group_id} is {order.state} since {order.at} by {order.by}: {what} until nc-latent-tod "
                           f"resume {order.group_id}.", style="yellow"))
+    if seen.expired:
+        parts.append(Text(f"{len(seen.expired)} jobs will never run, for SQS has thrown their messages away by their age. "
+                          f"Enqueue their job files again: {', '.join(seen.expired[:_NAMED])}"
+                          f"{', ...' if len(seen.expired) > _NAMED else ''}", style="bold red"))
     if seen.in_flight:
         parts.append(_in_flight(seen.in_flight))
     if seen.dead:

@@ -88,5 +88,9 @@ def work(
     summary = run_queue(opened, lease_s=lease, drain=drain, max_jobs=max_jobs, as_json=as_json, metrics=metrics)
     counts = asdict(summary)
     typer.echo(json.dumps({"event": "end", **counts}) if as_json else ", ".join(f"{n} {name}" for name, n in counts.items()))
-    if summary.dead or (drain and opened.status().dead):
+    left = opened.status() if drain else None
+    if summary.dead or (left and left.dead):
         raise RetryableError("The queue has dead letters: see nc-latent-tod dlq list.")
+    if left and left.expired:
+        raise RetryableError(f"{len(left.expired)} jobs will never run, for SQS has thrown their messages away: nc-latent-tod "
+                             "status names them. Enqueue their job files again.")

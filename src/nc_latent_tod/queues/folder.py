@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from nc_latent_tod.durable import move, sync_folder, write_new
 from nc_latent_tod.errors import ConfigError, LeaseLostError, RetryableError
 from nc_latent_tod.queues.job_name import JobFileName
 from nc_latent_tod.queues.leases import Lease
+from nc_latent_tod.queues.orders import group_of
 from nc_latent_tod.queues.status import DeadLetter, InFlight, Letter, QueueStatus
 
 log = logging.getLogger(__name__)
@@ -132,14 +133,22 @@ class QueueFolder:
         return Letter(parsed.job_name if parsed else path.name, tuple(map(self.reason, failures or [path.name])),
                       parsed.attempts if parsed else 0, text if isinstance(job, str) else job)
 
-    def status(self) -> QueueStatus:
-        """Count and list the jobs by state. Raises `OSError`."""
+    def status(self, on_hold: Collection[str] = ()) -> QueueStatus:
+        """Count and list the jobs by state; `on_hold` names groups whose jobs wait. Raises `OSError`."""
+        ready = file_names(self.ready)
         return QueueStatus(
-            ready=len(file_names(self.ready)),
+            ready=len(ready),
+            held=sum(self._group(name) in on_hold for name in ready) if on_hold else 0,
             in_flight=tuple(self._in_flight(name) for name in sorted(file_names(self.in_flight))),
             done=len(file_names(self.done)),
             dead=tuple(self._dead(name) for name in sorted(file_names(self.dead))),
         )
+
+    def _group(self, file_name: str) -> str:
+        with contextlib.suppress(FileNotFoundError):  # taken meanwhile
+            job = read_job(self.ready / file_name)
+            return "" if isinstance(job, str) else group_of(job)
+        return ""
 
     def _in_flight(self, file_name: str) -> InFlight:
         name = JobFileName.parse(file_name)

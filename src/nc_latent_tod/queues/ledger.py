@@ -20,10 +20,14 @@ from nc_latent_tod.errors import RetryableError
 SENDING, READY, IN_FLIGHT, DONE, DEAD = "sending", "ready", "in_flight", "done", "dead"
 PENDING = frozenset({SENDING, READY, IN_FLIGHT})
 
+_BEATS_MISSED = 2  # leases without a heartbeat
+_FIRST_PAGE, _LONGEST_PAGE = 16, 4096  # records; DynamoDB ends a page at 1 MB
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """What is known of a job. Times are seconds since 1970, for display only."""
+    """What is known of a job. Times are seconds since 1970 by the clocks of several machines: no decision may rest on them
+    that a token does not make harmless."""
 
     name: str
     state: str = SENDING
@@ -31,6 +35,8 @@ class JobRecord:
     token: int = 0  # raised by every new holder, never lowered
     attempts: int = 0  # begun in this run
     message_id: str = ""  # of the message that was taken last
+    group: str = ""  # that the job names; "" where no `put` noted it
+    sent_at: float = 0.0  # the newest message or dead letter; 0 where nobody noted it
     worker: str = ""
     taken_at: float = 0.0
     beat_at: float = 0.0
@@ -38,6 +44,10 @@ class JobRecord:
     progress: str = ""
     reason: str = ""  # the last error
     change: str = ""  # unique to the last change
+
+    def is_silent(self, now: float) -> bool:
+        """Whether the holder has missed so many heartbeats that it does not count as alive."""
+        return now - self.beat_at >= _BEATS_MISSED * self.lease_s
 
 
 class Refused(Exception):
@@ -76,12 +86,32 @@ class JobLedger:
 
     def records(self) -> Iterator[JobRecord]:
         """All records, by name."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self.table, ConsistentRead=True, KeyConditionExpression="group_id = :partition",
-            ExpressionAttributeValues={":partition": {"S": self._partition}})
-        with aws.clear_errors(f"read the records of {self._partition} in the table {self.table}"):
-            for page in pages:
-                yield from map(_record, page["Items"])
+        return self._query("", {}, first_page=_LONGEST_PAGE)
+
+    def pending(self, *, after: str = "", until: str = "") -> Iterator[JobRecord]:
+        """Records of jobs that are not settled, by name: all, those behind `after`, or those up to `until`.
+
+        Few records are read at first, and more with each page, so the first of them costs little where it comes early.
+        """
+        values = {f":{state}": {"S": state} for state in sorted(PENDING)}
+        where = {"FilterExpression": f"#state IN ({', '.join(values)})", "ExpressionAttributeNames": {"#state": "state"}}
+        key = f" AND run_id {'>' if after else '<='} :name" if after or until else ""
+        if key:
+            values[":name"] = {"S": after or until}
+        return self._query(key, values, first_page=_FIRST_PAGE, **where)
+
+    def _query(self, key: str, values: Mapping[str, Any], *, first_page: int, **where: Any) -> Iterator[JobRecord]:
+        request = {"TableName": self.table, "ConsistentRead": True, "KeyConditionExpression": f"group_id = :partition{key}",
+                   "ExpressionAttributeValues": {":partition": {"S": self._partition}, **values}, **where}
+        size = first_page
+        while True:
+            with aws.clear_errors(f"read the records of {self._partition} in the table {self.table}"):
+                page = self._client.query(Limit=size, **request)
+            yield from map(_record, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            size = min(4 * size, _LONGEST_PAGE)
 
     @cached_property
     def _client(self) -> Any:

@@ -118,7 +118,7 @@ class FolderQueue:
     def status(self) -> QueueStatus:
         """Count and list the jobs by state."""
         with self._folder.clear_errors("list the jobs"):
-            return self._folder.status()
+            return self._folder.status(self.orders.all())
 
     def letters(self) -> tuple[DeadLetter, ...]:
         """All dead letters."""

@@ -8,16 +8,19 @@ import os
 import random
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from nc_latent_tod.errors import ConfigError, LeaseLostError
 from nc_latent_tod.queues.job_name import job_name
-from nc_latent_tod.queues.ledger import DEAD, DONE, IN_FLIGHT, PENDING, READY, SENDING, JobLedger, JobRecord, Refused
+from nc_latent_tod.queues.ledger import DEAD, DONE, IN_FLIGHT, READY, SENDING, JobLedger, JobRecord, Refused
 from nc_latent_tod.queues.ledger_notes import LedgerNotes
 from nc_latent_tod.queues.message import Message, decode, encode
 from nc_latent_tod.queues.orders import Orders, group_of
+from nc_latent_tod.queues.pending import PendingJobs
 from nc_latent_tod.queues.sqs_client import LONGEST_VISIBILITY_S, SqsClient
 from nc_latent_tod.queues.sqs_delivery import SqsDelivery
 from nc_latent_tod.queues.sqs_letters import DeadLetters
@@ -26,10 +29,10 @@ from nc_latent_tod.queues.status import DeadLetter, InFlight, Letter, QueueStatu
 log = logging.getLogger(__name__)
 
 _SHORT_POLL_S = 0.2  # between two looks where the wait is too short for a long poll
-_BEATS_MISSED = 2  # leases without a heartbeat after which a holder does not count as alive, by the wall clock
 _LONGEST_POSTPONEMENT_S = 900.0
 _SHORTEST_LEAVE_S = 30.0  # before a message of a paused group is looked at again
 _RENEW_AFTER = 20  # receipts; the queue's policy gives a message up after 50
+_EXPIRED = "expired"  # in the status; the record has another state
 _LETTERS_EVERY_S = 60.0  # between two looks for messages that SQS itself gave up
 
 
@@ -60,24 +63,29 @@ class SqsQueue:
         self.orders = Orders(self.notes)
         self._lease_s, self._max_attempts, self._backoff_s = float(math.ceil(lease_s)), max_attempts, backoff_s
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
+        self._pending = PendingJobs(self._ledger, self._sqs.retention)
         self._next_look = 0.0
 
     def put(self, job: dict[str, Any]) -> bool:
         """Add a job; False where an equal one is waiting, in flight, done or dead (see `redrive`).
 
-        Raises `ConfigError` where SQS cannot take it, `RetryableError` where AWS cannot be reached: put it again then.
+        A job whose message or dead letter SQS threw away by its age is sent again. Raises `ConfigError` where SQS cannot take
+        it, `RetryableError` where AWS cannot be reached: put it again then.
         """
         name = job_name(job)
         body, kind = encode(job, self._sqs.max_bytes)
-        is_new = True
         try:
-            record = self._ledger.create(JobRecord(name=name))
+            self._letters.send(self._ledger.create(JobRecord(name=name, group=group_of(job), sent_at=time.time())), body, kind)
+            return True
         except Refused as refused:
-            if refused.record is None or refused.record.state != SENDING:
-                return False
-            record, is_new = refused.record, False  # a put that was killed, or is under way: one message in any case
-        self._letters.send(record, body, kind)
-        return is_new
+            record = refused.record
+        if record is not None and record.state == SENDING:
+            self._letters.send(record, body, kind)  # a put that was killed, or is under way: one message in any case
+        elif record is not None and self._sqs.retention.has_expired(record, time.time()):
+            with suppress(Refused):  # another process sends it
+                self._letters.send_again(record, body, kind)
+                return True
+        return False
 
     def receive(self, wait_s: float) -> SqsDelivery | None:
         """Take a job, waiting up to `wait_s` seconds with as few requests as SQS permits.
@@ -99,7 +107,7 @@ class SqsQueue:
 
     def drained(self) -> bool:
         """True where no job is ready or in flight, by the records: SQS's own counts lag behind."""
-        if not any(record.state in PENDING for record in self._ledger.records()):
+        if not self._pending.any():
             return True
         if time.monotonic() >= self._next_look:  # a job may be pending by its record and given up by SQS
             self._next_look = time.monotonic() + _LETTERS_EVERY_S
@@ -108,16 +116,22 @@ class SqsQueue:
 
     def status(self) -> QueueStatus:
         """Count and list the jobs by state, from their records."""
-        records = list(self._ledger.records())
         now = time.time()
-        held = (record for record in records if record.state == IN_FLIGHT)
+        by_state: dict[str, list[JobRecord]] = defaultdict(list)
+        for record in self._ledger.records():
+            is_gone = self._sqs.retention.has_expired(record, now)
+            by_state[_EXPIRED if is_gone and record.state != DEAD else record.state].append(
+                replace(record, reason=f"{record.reason} (The dead letter {self._letters.gone}.)") if is_gone else record)
+        ready, orders = by_state[SENDING] + by_state[READY], self.orders.all()
         return QueueStatus(
-            ready=sum(record.state in (SENDING, READY) for record in records),
+            ready=len(ready),
             in_flight=tuple(InFlight(name=record.name, worker=record.worker, age_s=max(0.0, now - record.taken_at),
                                      attempt=record.attempts, silent_s=max(0.0, now - record.beat_at),
-                                     progress=record.progress) for record in held),
-            done=sum(record.state == DONE for record in records),
-            dead=tuple(DeadLetter(r.name, r.reason, r.attempts) for r in records if r.state == DEAD))
+                                     progress=record.progress) for record in by_state[IN_FLIGHT]),
+            done=len(by_state[DONE]),
+            dead=tuple(DeadLetter(record.name, record.reason, record.attempts) for record in by_state[DEAD]),
+            held=sum(record.group in orders for record in ready),
+            expired=tuple(record.name for record in by_state[_EXPIRED]))
 
     def letters(self) -> tuple[DeadLetter, ...]:
         """All dead letters; what SQS gave up by itself is noted first."""
@@ -154,8 +168,11 @@ class SqsQueue:
         try:
             if record.state == DEAD:
                 return self._take_dead(message, record, job, received_at)
-            if record.state == IN_FLIGHT and record.message_id != message.message_id and self._is_alive(record):
+            if record.state == IN_FLIGHT and record.message_id != message.message_id and not record.is_silent(time.time()):
                 self._postpone(message)
+                return None
+            if self._sqs.retention.ends_soon(record, time.time()):
+                self._letters.renew(message, record)
                 return None
             if record.attempts >= self._max_attempts:
                 self._bury_silent(message, record)
@@ -184,7 +201,8 @@ class SqsQueue:
         if not message.attributes.get("reason") and message.message_id == record.message_id:
             self._letters.bury_again(message, record)
             return None
-        return self._hold(message, replace(record, attempts=0), job, received_at, run=record.run + 1)
+        return self._hold(message, replace(record, attempts=0), job, received_at, run=record.run + 1,
+                          sent_at=time.time())
 
     def _leave(self, message: Message, record: JobRecord) -> None:
         """A message whose group is paused: look again later, and before SQS gives it up for its receipts or its age."""
@@ -199,14 +217,10 @@ class SqsQueue:
 
     def _first_record(self, name: str) -> JobRecord:
         try:
-            return self._ledger.create(JobRecord(name=name, state=READY))
+            return self._ledger.create(JobRecord(name=name, state=READY, sent_at=time.time()))
         except Refused as refused:
             assert refused.record is not None
             return refused.record
-
-    def _is_alive(self, record: JobRecord) -> bool:
-        # Clocks may disagree: the token makes a wrong guess harmless.
-        return time.time() - record.beat_at < _BEATS_MISSED * record.lease_s
 
     def _postpone(self, message: Message) -> None:
         """A second message of a job that is in flight: look again later."""

@@ -14,6 +14,7 @@ from nc_latent_tod import aws
 from nc_latent_tod.aws import DEFAULT_TABLE
 from nc_latent_tod.errors import ConfigError, LeaseLostError
 from nc_latent_tod.queues.message import Message, attributes
+from nc_latent_tod.queues.retention import Retention
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 LONGEST_POLL_S = 20
 LONGEST_VISIBILITY_S = 12 * 3600  # counted from the receipt
 BATCH = 10
+_RETENTION_S = 345_600  # where a queue says nothing
 
 TABLE_TAG = "nc-latent-tod-table"
 """A tag of the queue: the table that holds the records of its jobs."""
@@ -53,7 +55,9 @@ class SqsClient:
             self.dead_name = policy["deadLetterTargetArn"].rpartition(":")[2]
             tags = self._sqs.list_queue_tags(QueueUrl=self.url).get("Tags", {})
             self.dead_url = self._sqs.get_queue_url(QueueName=self.dead_name)["QueueUrl"]
+            dead = self._sqs.get_queue_attributes(QueueUrl=self.dead_url, AttributeNames=["All"])["Attributes"]
         self.table = tags.get(TABLE_TAG, DEFAULT_TABLE)
+        self.retention = Retention(*(float(queue.get("MessageRetentionPeriod", _RETENTION_S)) for queue in (found, dead)))
         self.max_bytes = int(found.get("MaximumMessageSize", 262_144))
 
     def send(self, body: str, *, group: str, deduplication: str, dead: bool = False, **values: str) -> None:

@@ -7,6 +7,7 @@ again and the burial goes on.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection
 from contextlib import closing, suppress
 
@@ -32,19 +33,30 @@ class DeadLetters:
         fingerprint = record.name[-16:]
         self._sqs.send(body, group=record.name, deduplication=f"{fingerprint}-{record.run}", format=kind)
         with suppress(Refused):  # a worker has it already
-            self._ledger.change(record.name, {"state": SENDING, "run": record.run}, state=READY)
+            self._ledger.change(record.name, {"state": SENDING, "run": record.run}, state=READY, sent_at=time.time())
+
+    def send_again(self, record: JobRecord, body: str, kind: str) -> None:
+        """Send a job whose message or dead letter SQS threw away. Raises `Refused` where `record` is not the newest."""
+        self.send(self._sending(record), body, kind)
+
+    def _sending(self, record: JobRecord) -> JobRecord:
+        """Note that a job is about to be sent afresh. Raises `Refused`."""
+        return self._ledger.change(record.name, {"state": record.state, "token": record.token, "run": record.run},
+                                   state=SENDING, run=record.run + 1, attempts=0, message_id="", sent_at=time.time())
 
     def renew(self, message: Message, record: JobRecord) -> None:
-        """Send a job's message again and delete this one: the copy has no receipts, and 14 days to live."""
+        """Send a job's message again and delete this one: the copy has no receipts, and all of its time to live."""
         self._sqs.send(message.body, group=record.name, deduplication=f"{record.name[-16:]}-{record.run}-{message.message_id}",
                        format=message.attributes.get("format", ""))
+        with suppress(Refused):
+            self._ledger.change(record.name, {"state": record.state, "token": record.token}, sent_at=time.time())
         with suppress(LeaseLostError):
             self._sqs.delete(message)
 
     def bury(self, message: Message, record: JobRecord, reason: str) -> None:
         """Give a job up. Raises `Refused` where `record` is not the newest."""
         dead = self._ledger.change(record.name, {"token": record.token, "state": record.state}, state=DEAD, reason=reason,
-                                   progress="")
+                                   progress="", sent_at=time.time())
         self.bury_again(message, dead)
 
     def bury_again(self, message: Message, record: JobRecord) -> None:
@@ -77,7 +89,15 @@ class DeadLetters:
                 if record and record.name == name:
                     job = decode(message)
                     return Letter(name, (record.reason,), record.attempts, message.body if isinstance(job, str) else job)
+        record = self._ledger.get(name)
+        if record and self._sqs.retention.has_expired(record, time.time()):  # only the record is left of it
+            return Letter(name, (record.reason,), record.attempts, f"Its dead letter {self.gone}.")
         return None
+
+    @property
+    def gone(self) -> str:
+        """What became of an old dead letter, and what to do."""
+        return f"was thrown away by SQS after {self._sqs.retention.letters_text}: enqueue the job file again to run it"
 
     def redrive(self, names: Collection[str]) -> list[str]:
         """Put dead letters back, with no attempts counted; the names of those that were.
@@ -97,6 +117,7 @@ class DeadLetters:
                     done.append(record.name)
                 if len(done) + len(problems) == len(names):
                     break
+        problems += [f"{name}: its dead letter {self.gone}." for name in names if name not in done and self._is_gone(name)]
         if problems:
             raise ConfigError("\n".join([*problems, "These stay with the dead letters: enqueue the job files afresh."]))
         return done
@@ -104,26 +125,29 @@ class DeadLetters:
     def _put_back(self, message: Message, record: JobRecord) -> bool:
         with suppress(Refused):
             if record.state == DEAD:
-                record = self._ledger.change(record.name, {"state": DEAD, "token": record.token}, state=SENDING,
-                                             run=record.run + 1, attempts=0, message_id="")
+                record = self._sending(record)
             self.send(record, message.body, message.attributes["format"])
             self._sqs.delete(message, dead=True)
             return True
         return False
+
+    def _is_gone(self, name: str) -> bool:
+        record = self._ledger.get(name)
+        return record is not None and self._sqs.retention.has_expired(record, time.time())
 
     def _note(self, message: Message) -> JobRecord | None:
         """The record of a dead letter; None where its job lives again. A letter of an earlier run is deleted."""
         record = self._ledger.get(message.group_id)
         if record is None:  # the table was emptied or made anew
             record = JobRecord(name=message.group_id, state=DEAD, reason=message.attributes.get("reason") or _given_up(message),
-                               attempts=_number(message, "attempts"))
+                               attempts=_number(message, "attempts"), sent_at=time.time())
             with suppress(Refused):
                 return self._ledger.create(record)
             return None
         if not message.attributes.get("reason") and record.state in PENDING:  # given up by SQS, not by a worker
             with suppress(Refused):
                 return self._ledger.change(record.name, {"state": record.state, "token": record.token}, state=DEAD,
-                                           reason=_given_up(message), progress="")
+                                           reason=_given_up(message), progress="", sent_at=time.time())
             return None
         is_old = record.state == DONE or 0 < _number(message, "run") < record.run
         if is_old and record.state != SENDING:  # while it is being sent, the letter is the only message there is

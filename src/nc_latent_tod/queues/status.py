@@ -45,3 +45,5 @@ class QueueStatus:
     in_flight: tuple[InFlight, ...]
     done: int
     dead: tuple[DeadLetter, ...]
+    held: int = 0  # of those that are ready: jobs of paused or cancelled groups
+    expired: tuple[str, ...] = ()  # jobs that are in no other state: SQS threw their messages away, so nobody will run them
