@@ -19,7 +19,7 @@ from nc_latent_tod.labels import Act, Candidate, Example, Label, TaskLabel, appl
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
 from nc_latent_tod.publish import dataset_name, publish
-from nc_latent_tod.publish.card import histogram
+from nc_latent_tod.publish.card import histogram, tenths
 from nc_latent_tod.publish.folder import differing_file
 from nc_latent_tod.publish.rows import DELETED
 from nc_latent_tod.schema import Schema
@@ -221,7 +221,7 @@ def test_a_corpus_of_640_dialogues_has_64_for_validation(tmp_path):
 
 
 def test_the_card_counts_by_tenths_and_names_hold_to_the_hub_s_rules(two):
-    lines = histogram([0.05, 0.95, 1.0, None]).splitlines()
+    lines = histogram(tenths([0.05, 0.95, 1.0, None])).splitlines()
     assert [lines[1].split()[1], lines[10].split()[1], lines[11].split()[1]] == ["1", "2", "1"]
     assert len(dataset_name("x/../y z" * 30, two, 20)) <= 96
     assert "/" not in dataset_name("x/../y", two, 20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.publish.abstention import Abstention
@@ -30,11 +30,12 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 
 
 def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], splits: Mapping[str, tuple[int, int]],
-              confidences: Mapping[str, Sequence[float | None]], failures: Mapping[str, int], fingerprints: Mapping[str, int],
+              confidences: Mapping[str, Mapping[int | None, int]], failures: Mapping[str, int], fingerprints: Mapping[str, int],
               left_out: Sequence[str], seed: int, license: str | None, abstention: Abstention,
               abstained: Mapping[str, int]) -> str:
-    """Write the card. `splits`: dialogues and turns by split; `failures`: turns by "task: reason"; `fingerprints`: turns by
-    job, model and code; `left_out`: what is missing, in words; `abstained`: turns by what is left out of them as too unsure.
+    """Write the card. `splits`: dialogues and turns by split; `confidences`: `tenths` by task; `failures`: turns by
+    "task: reason"; `fingerprints`: turns by job, model and code; `left_out`: what is missing, in words; `abstained`: turns by
+    what is left out of them as too unsure.
     """
     turns = sum(turns for _, turns in splits.values())
     size = next((tag for limit, tag in _SIZES if turns < limit), "1M<n<10M")
@@ -58,7 +59,7 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
         "turn. `failures` names the tasks without a reading: such a turn keeps the state before it, or has no acts.",
         *_abstention(abstention, abstained, turns),
         "## Quality",
-        *[f"Confidence of `{task}`, turns by tenths:\n\n{histogram(values)}" for task, values in confidences.items()],
+        *[f"Confidence of `{task}`, turns by tenths:\n\n{histogram(counts)}" for task, counts in confidences.items()],
         "Turns without a reading:",
         _table(("task and reason", "turns"), list(failures.items())) if failures else "none.",
         "## Made from",
@@ -112,12 +113,16 @@ def _abstention(abstention: Abstention, abstained: Mapping[str, int], turns: int
             _table(("null column", "turns"), counts)]
 
 
-def histogram(values: Sequence[float | None]) -> str:
-    """Counts of values in [0, 1] by tenths as a block of text, with those that are None apart."""
-    counts = Counter("none" if value is None else min(int(value * _BINS), _BINS - 1) for value in values)
+def tenths(values: Iterable[float | None]) -> Counter[int | None]:
+    """Counts of values in [0, 1] by tenths, from 0 to 9; 1 is in the last one."""
+    return Counter(None if value is None else min(int(value * _BINS), _BINS - 1) for value in values)
+
+
+def histogram(counts: Mapping[int | None, int]) -> str:
+    """`tenths` as a block of text, with the values that are None apart."""
     most = max(counts.values(), default=1)
-    lines = [f"{i / _BINS:.1f}-{(i + 1) / _BINS:.1f} {_bar(counts[i], most)}" for i in range(_BINS)]
-    return "\n".join(["```", *lines, f"none    {_bar(counts['none'], most)}", "```"])
+    lines = [f"{i / _BINS:.1f}-{(i + 1) / _BINS:.1f} {_bar(counts.get(i, 0), most)}" for i in range(_BINS)]
+    return "\n".join(["```", *lines, f"none    {_bar(counts.get(None, 0), most)}", "```"])
 
 
 def _bar(count: int, most: int) -> str:
