@@ -51,3 +51,10 @@ def test_the_configurations_for_starcoder_are_whole() -> None:
     assert (job.manifest.group_id, job.manifest.seed_group_id) == ("second_labelling", "initial_labelling")
     assert job.dst.model.adapter == job.act_tag.model.adapter == "finetuned/starcoder_3b/offline_label/checkpoint"
     assert parse_em((SECOND / "em.json").read_bytes()).rounds == 2
+
+
+def test_the_configurations_in_the_docs_are_whole() -> None:
+    finetuning, rounds = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "rounds.md").read_text(), re.DOTALL)
+
+    assert len(parse_finetune(finetuning).mixture) == 6
+    assert parse_em(rounds).rounds == 2

@@ -19,14 +19,14 @@ def rounds_table(rounds: Sequence[Round]) -> Table:
     for metric, name in _SHOWN.items() if any(one.scores for one in rounds) else ():
         table.add_row(name, *(_interval(one.scores, metric) for one in rounds))
         if len(rounds) > 1:
-            table.add_row("  against round 0, paired", *(_interval(one.against_first, metric, "+") for one in rounds))
+            table.add_row("  less round 0, paired", *(_interval(one.against_first, metric, "+") for one in rounds))
     rows: dict[str, list[float | None]] = {
-        "changes as in the round before": [one.agreement.change if one.agreement else None for one in rounds],
-        "states as in the round before": [one.agreement.state if one.agreement else None for one in rounds],
-        "acts as in the round before": [one.agreement.acts if one.agreement else None for one in rounds],
-        "self-consistency of changes": [one.health.consistency for one in rounds],
-        "confidence of changes": [one.health.confidence for one in rounds],
-        "samples that did not parse": [one.health.unparsable for one in rounds],
+        "same changes as before": [one.agreement.change if one.agreement else None for one in rounds],
+        "same states as before": [one.agreement.state if one.agreement else None for one in rounds],
+        "same acts as before": [one.agreement.acts if one.agreement else None for one in rounds],
+        "self-consistency": [one.health.consistency for one in rounds],
+        "confidence": [one.health.confidence for one in rounds],
+        "unparsable samples": [one.health.unparsable for one in rounds],
         "failed turns": [one.health.failed_turns for one in rounds]}
     for name, values in rows.items():
         table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in values))
@@ -37,4 +37,4 @@ def _interval(scores: Mapping[str, Any], metric: str, sign: str = "") -> str:
     if not scores or scores[metric][0] is None:
         return "-"
     value, low, high = scores[metric]
-    return f"{value:{sign}.3f}" + ("" if low is None else f" ({low:{sign}.3f} to {high:{sign}.3f})")
+    return f"{value:{sign}.3f}" + ("" if low is None else f"\n({low:{sign}.3f} to {high:{sign}.3f})")
