@@ -160,7 +160,7 @@ class Inference:
         for i, rows in zip(asked, scores, strict=True):
             for row, j in enumerate(places[i]):
                 candidates[i][j] = (replace(candidates[i][j], error=TOO_LONG) if isinstance(rows, TurnError)
-                                    else replace(candidates[i][j], logprobs={**candidates[i][j].logprobs, "direct": rows[row][0]}))
+                                    else _with_direct(candidates[i][j], rows[row][0]))
 
     def _score_channel(self, questions: Sequence[Question], candidates: list[list[Candidate]],
                        failures: dict[int, str]) -> None:
@@ -202,8 +202,12 @@ class Inference:
         return Inferred(value, TaskLabel(candidates=ranked, chosen=0, retrieved=question.retrieved))
 
 
+def _with_direct(candidate: Candidate, logprob: float) -> Candidate:
+    return replace(candidate, logprobs={**candidate.logprobs, "direct": logprob})
+
+
 def _tells(example: Example, turn: Turn) -> bool:
-    """Whether an example holds an earlier label of the turn: it is of this turn or a later one, labelled in an earlier round."""
+    """Whether an example holds an earlier round's label of the turn: it is of this turn, or of a later one of its dialogue."""
     return example.turn.dialogue_id == turn.dialogue_id and example.turn.turn_id >= turn.turn_id
 
 
