@@ -30,7 +30,7 @@ def test_logs_of_another_field_are_labelled_published_and_shown(logs):
     done = quickstart("--schema", SCHEMA, "--entities", ENTITIES)
 
     assert done.exit_code == 0, done.output
-    assert "Clinic_1.visit_day" in done.stdout and "3 dialogues" in done.stdout
+    assert "Clinic_1.visit_day" in done.stdout and "3 dialogue(s)" in done.stdout
     assert "clinic-0" in Path("own_logs/report.html").read_text()
     command = next(line.split("nc-latent-tod ")[-1] for line in done.stdout.splitlines() if " explain " in line)
     explained = CliRunner().invoke(app, command.split()[command.split().index("explain"):])

@@ -26,6 +26,12 @@ class TaskExplanation:
     channel_prompt: str
     reason: str  # why this candidate was chosen, as a sentence
 
+    @property
+    def asked_model(self) -> bool:
+        """Whether a language model read the turn, or was to."""
+        drawn = self.outcome.candidates
+        return any("direct" in candidate.logprobs for candidate in drawn) or bool(self.outcome.failure and not drawn)
+
 
 @dataclass(frozen=True)
 class Explanation:

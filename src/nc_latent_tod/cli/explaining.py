@@ -20,7 +20,8 @@ from nc_latent_tod.explain import Explanation, TaskExplanation, explain
 from nc_latent_tod.job import Job, parse_job
 from nc_latent_tod.labels import Act, Candidate, Example
 
-TERMS = ("direct", "prior", "channel", "proposal")
+TERMS = {"direct": "direct = log p(label | text), in nats", "prior": "prior = log p(label), in nats",
+         "channel": "channel = log p(text | label), in nats", "proposal": "proposal = pseudo-score without a model"}
 
 
 def explain_turn(group_id: str, dialogue_id: str, turn_id: int, *, job_file: Path | None, manifest: str,
@@ -40,7 +41,9 @@ def show_explanation(found: Explanation, *, with_preamble: bool) -> RenderableTy
     """The turn, then each task."""
     parts: list[RenderableType] = [_turn(found)]
     for task in found.tasks:
-        parts += [_examples(task), _prompts(task, with_preamble=with_preamble), _candidates(task)]
+        if task.asked_model:
+            parts += [_examples(task), _prompts(task, with_preamble=with_preamble)]
+        parts.append(_candidates(task))
     return Group(*parts)
 
 
@@ -107,8 +110,6 @@ def _meant(example: Example, task: str) -> str:
 
 
 def _prompts(task: TaskExplanation, *, with_preamble: bool) -> RenderableType:
-    if task.outcome.candidates and not any("direct" in candidate.logprobs for candidate in task.outcome.candidates):
-        return Text()  # no model was asked
     hidden = f"# {len(task.preamble)} characters of schema come first: --preamble shows them.\n\n" if task.preamble else ""
     before = task.preamble if with_preamble else hidden
     uses_channel = any("channel" in candidate.logprobs for candidate in task.outcome.candidates)
@@ -121,6 +122,8 @@ def _prompts(task: TaskExplanation, *, with_preamble: bool) -> RenderableType:
 
 def _candidates(task: TaskExplanation) -> Panel:
     terms = [term for term in TERMS if any(term in c.logprobs for c in task.outcome.candidates)]
+    if not task.outcome.candidates:
+        return Panel(Text(task.reason, style="bold"), title=task.name, title_align="left")
     table = Table("", "candidate", "samples", *(f"{term}" for term in terms), "score", "share", expand=True, box=None)
     for column in table.columns[2:]:
         column.justify = "right"
@@ -129,8 +132,7 @@ def _candidates(task: TaskExplanation) -> Panel:
         table.add_row("▶" if chosen else "", _reading(candidate), str(candidate.count),
                       *(_nats(candidate.logprobs.get(term)) for term in terms), _nats(candidate.score),
                       f"{share:.0%}" if candidate.score is not None else "", style="bold green" if chosen else "")
-    legend = Text("Nats: direct = log p(label | text), prior = log p(label), channel = log p(text | label). "
-                  "proposal = pseudo-score without a model. Share: softmax of the scores.", style="dim")
+    legend = Text("; ".join([*(TERMS[term] for term in terms), "share: softmax of the scores."]), style="dim")
     return Panel(Group(table, Text(), Text(task.reason, style="bold"), legend), title=f"{task.name}: candidates",
                  title_align="left")
 

@@ -36,7 +36,7 @@ def label_own_logs(folder: Path, logs: str, schema: str | None, entities: str | 
     failed = f", of which {done.published.failed_turns} with a failed task" if done.published.failed_turns else ""
     again = next((e.turn for e in done.examples if e.label.change), done.examples[0].turn)
     typer.echo(f"""
-{done.published.dialogues} dialogues, {done.published.turns} turns{failed}, in {duration(done.seconds)}
+{done.published.dialogues} dialogue(s), {done.published.turns} turns{failed}, in {duration(done.seconds)}
 dataset  {done.published.path}
 report   {report}: open it in a browser
 

@@ -50,7 +50,7 @@ def draft(
         print_json({"schema": str(out), "services": [service.name for service in schema.services],
                     "questions": [{"where": where, "question": question} for question, where in questions.items()]})
         return
-    table_of_questions = Table("decide", "", title=Text(f"{out}: {len(schema.services)} services, "
+    table_of_questions = Table("decide", "", title=Text(f"{out}: {len(schema.services)} service(s), "
                                f"{sum(len(s.slots) for s in schema.services)} slots. Edit it where it asks:"),
                                title_justify="left", show_lines=True)
     for question, where in questions.items():
