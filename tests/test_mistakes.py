@@ -94,7 +94,7 @@ def test_output_that_is_not_utf_8_shows_what_it_can(folder):  # noqa: F811
 
 
 @pytest.mark.parametrize(("task", "nearest"), [
-    ({"model": {"model_name_or_path": "packaged:tiny", "model_type": "huggingface"}}, "packaged:tiny-starcoder"),
+    ({"model": {"model_name_or_path": "packaged:starcoder", "model_type": "huggingface"}}, "packaged:tiny-starcoder"),
     ({"model": {"model_type": "scripted"},
       "retriever": {"type": "sentence_transformer", "model_name_or_path": "packaged:mini"}}, "packaged:minilm"),
 ])

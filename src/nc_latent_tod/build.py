@@ -20,7 +20,7 @@ from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.corpus.spool import Corpora
 from nc_latent_tod.dialogue import Dialogue, Turn
-from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.grammar import ActsGrammar, ChangeGrammar
 from nc_latent_tod.inference import Inference
 from nc_latent_tod.job import Job
@@ -199,8 +199,8 @@ def model_path(section: ModelSection) -> str:
     if section.model_name_or_path in PACKAGED_MODELS:
         return str(packaged_model(section.model_name_or_path.removeprefix(PACKAGED)))
     if section.model_name_or_path.startswith(PACKAGED):
-        raise ConfigError(f"There is no packaged model {section.model_name_or_path!r}. "
-                          f"There are: {', '.join(PACKAGED_MODELS)}.")
+        raise ConfigError(f"There is no packaged model {section.model_name_or_path!r}."
+                          f"{nearest(section.model_name_or_path, PACKAGED_MODELS)} There are: {', '.join(PACKAGED_MODELS)}.")
     return section.model_name_or_path
 
 
