@@ -12,10 +12,12 @@ from processes import TESTS, Crew, in_child, start, wait_until
 
 from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.queues.job_name import fingerprint
+from nc_latent_tod.queues.backoff import wait_s
+from nc_latent_tod.queues.job_name import JobFileName, fingerprint
 from nc_latent_tod.queues.leases import LeaseWatch
 from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.queues.status import QueueStatus
+from nc_latent_tod.queues.waits import Waits
 
 EMPTY = QueueStatus(ready=0, in_flight=(), done=0, dead=())
 JOB = {"run_id": "train_0_50"}
@@ -32,7 +34,7 @@ def files(path: Path, state: str) -> list[Path]:
 
 def drain(path: Path) -> list[str]:
     """Ack every job; their run ids in the order of delivery."""
-    queue = FolderQueue(path, lease_s=0.05, max_attempts=1000)
+    queue = FolderQueue(path, lease_s=0.05, max_attempts=1000, backoff_s=(0.0, 0.0))
     found = []
     while not queue.drained():
         if delivery := queue.receive(0.3):
@@ -243,7 +245,7 @@ def test_a_lease_runs_out_by_the_observers_own_clock(path: Path) -> None:
 
 
 def every_move(path: Path) -> None:
-    queue = FolderQueue(path, lease_s=0.05, max_attempts=1000)
+    queue = FolderQueue(path, lease_s=0.05, max_attempts=1000, backoff_s=(0.0, 0.0))
     for run_id in "abca":
         queue.put({"run_id": run_id})
     for act in (
@@ -353,3 +355,25 @@ def test_no_hard_links_or_no_space_are_told_apart(path: Path) -> None:
     for number, kind in ((1, ConfigError), (28, RetryableError)):  # EPERM, ENOSPC
         with pytest.raises(kind), queue._folder.clear_errors("put"):
             raise OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize(("wall_s", "watched_s", "may_be_taken"), [
+    (0.0, 0.0, False), (29.0, 29.0, False), (31.0, 0.0, True), (-7200.0, 29.0, False), (-7200.0, 31.0, True),
+    (7200.0, 0.0, True)])
+def test_no_clock_makes_a_failed_job_wait_longer_than_it_has_to(wall_s: float, watched_s: float, may_be_taken: bool) -> None:
+    at = {"wall": 1e9, "monotonic": 0.0}
+    waits = Waits(wall=lambda: at["wall"], clock=lambda: at["monotonic"])
+    failed = str(JobFileName(order=int(1e18), job_name="run_0-0123456789abcdef", attempts=1, wait_ms=30_000))
+    assert waits.over([failed, "foreign"]) == ["foreign"]
+
+    at["wall"] += wall_s
+    at["monotonic"] += watched_s
+
+    assert (failed in waits.over([failed])) is may_be_taken
+
+
+def test_waits_double_with_each_attempt_up_to_the_longest_and_are_spread() -> None:
+    waits = {attempt: [wait_s(attempt, (30.0, 100.0)) for _ in range(200)] for attempt in (1, 2, 3)}
+
+    for attempt, longest in ((1, 30.0), (2, 60.0), (3, 100.0)):
+        assert longest / 2 <= min(waits[attempt]) < 0.6 * longest < 0.9 * longest < max(waits[attempt]) <= longest

@@ -78,7 +78,7 @@ def test_what_can_never_work_is_a_dead_letter_at_once_and_says_why(folder, secti
 @pytest.fixture(params=["folder", "sqs"])
 def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Queue:
     if request.param == "folder":
-        return FolderQueue(tmp_path / "queue", lease_s=1.0, max_attempts=3)
+        return FolderQueue(tmp_path / "queue", lease_s=1.0, max_attempts=3, backoff_s=(0.0, 0.0))
     aws: LocalAws = request.getfixturevalue("aws")
     return SqsQueue(aws.queue(), table=aws.table(), lease_s=1.0, max_attempts=3, backoff_s=(1.0, 1.0))
 

@@ -21,7 +21,7 @@ JOB = {"run_id": "train_0_50", "seed": 0}
 def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Queue]:
     """Opens the same queue again, as another process would."""
     if request.param == "folder":
-        return partial(FolderQueue, tmp_path / "queue", max_attempts=3)
+        return partial(FolderQueue, tmp_path / "queue", max_attempts=3, backoff_s=(0.0, 0.0))
     aws = request.getfixturevalue("aws")
     return partial(SqsQueue, aws.queue(), table=aws.table(), max_attempts=3, backoff_s=(1.0, 1.0))
 
@@ -194,6 +194,23 @@ def test_a_failed_job_comes_again_behind_the_others(queue: Queue) -> None:
     assert received(queue).job == jobs(2)[1]
     again = received(queue)
     assert (again.job, again.attempt) == (jobs(2)[0], 2)
+
+
+def test_a_failed_job_waits_for_its_next_attempt_whoever_looks(connect: Callable[..., Queue]) -> None:
+    failing, other = connect(backoff_s=(4.0, 4.0)), connect()
+    failing.put(JOB)
+    delivery = received(failing)
+    before = time.time()
+    delivery.nack("no space left")
+
+    assert other.receive(1.0) is None
+    [waiting] = other.status().waiting
+    assert ("train_0_50" in waiting.name, waiting.reason, waiting.attempts) == (True, "no space left", 1)
+    assert 2.0 <= waiting.waits_until - before <= 4.0 + (time.time() - before)
+    assert not other.drained() and other.status().ready == 1
+
+    assert received(other).attempt == 2
+    assert time.time() - before >= 2.0 and other.status().waiting == ()
 
 
 def test_a_job_that_fails_too_often_is_dead_with_its_last_error(queue: Queue) -> None:

@@ -24,7 +24,7 @@ Launch = Callable[[list[str | Path]], subprocess.Popen[bytes]]
 
 @pytest.fixture
 def queue(tmp_path: Path) -> FolderQueue:
-    queue = FolderQueue(tmp_path / "queue", lease_s=1.0, max_attempts=3)
+    queue = FolderQueue(tmp_path / "queue", lease_s=1.0, max_attempts=3, backoff_s=(0.0, 0.0))
     queue.put(JOB)
     return queue
 

@@ -11,7 +11,7 @@ from typing import Any
 from nc_latent_tod.attendance import WorkerRecord
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.queues.orders import Order
-from nc_latent_tod.queues.status import DeadLetter, InFlight
+from nc_latent_tod.queues.status import DeadLetter, InFlight, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Overview:
     turns_per_second: float | None  # of all jobs in flight; None before there is a pace
     seconds_left: float | None  # to the end of all that is ready or in flight, but for groups that are on hold
     held: int = 0  # of those that are ready: jobs of paused or cancelled groups
+    waiting: tuple[Waiting, ...] = ()  # of those that are ready: they failed, and are tried again later
     expired: tuple[str, ...] = ()  # jobs whose messages SQS threw away
 
     def to_json(self) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def overview(queue: Queue) -> Overview:
     paces = [flight.turns_per_second for flight in flights if flight.turns_per_second]
     pace = sum(paces) if paces else None
     return Overview(status.ready, flights, status.done, status.dead, tuple(queue.orders.all().values()), pace,
-                    _seconds_left(status.ready - status.held, flights, pace), status.held, status.expired)
+                    _seconds_left(status.ready - status.held, flights, pace), status.held, status.waiting, status.expired)
 
 
 def _flight(job: InFlight) -> Flight:

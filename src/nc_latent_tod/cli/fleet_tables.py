@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from nc_latent_tod.cli.tables import ADVICE, dead_letters
 from nc_latent_tod.fleet import Flight, Overview
 from nc_latent_tod.process_id import ProcessId
 from nc_latent_tod.queues.orders import CANCELLED, PAUSED
+from nc_latent_tod.queues.status import Waiting
 
 _NAMED = 20  # jobs in one line; --json has them all
 _LATE_S = 60.0  # a heartbeat comes every 20 s with the usual lease
@@ -41,6 +43,8 @@ def overview_table(seen: Overview) -> RenderableType:
                           f"{', ...' if len(seen.expired) > _NAMED else ''}", style="bold red"))
     if seen.in_flight:
         parts.append(_in_flight(seen.in_flight))
+    if seen.waiting:
+        parts.append(_waiting(seen.waiting, time.time()))
     if seen.dead:
         parts += [dead_letters(seen.dead), ADVICE]
     return Group(*parts)
@@ -50,6 +54,17 @@ def _in_flight(flights: Sequence[Flight]) -> Table:
     table = _table("In flight", "job", "worker", ">age", ">heartbeat", ">attempt", ">dialogues", ">turns", ">turns/s", ">left")
     for job in flights:
         table.add_row(Text(job.name), Text(job.worker), clock(job.age_s), _ago(job.silent_s), str(job.attempt), *_progress(job))
+    return table
+
+
+def _waiting(jobs: Sequence[Waiting], now: float) -> Table:
+    table = _table("Failed, and tried again later", "job", ">attempts", ">waits until", ">in", "reason")
+    for job in sorted(jobs, key=lambda job: job.waits_until)[:_NAMED]:
+        until = datetime.fromtimestamp(job.waits_until, UTC)
+        table.add_row(Text(job.name), str(job.attempts), f"{until:%H:%M:%S} UTC", clock(job.waits_until - now),
+                      Text(job.reason))
+    if len(jobs) > _NAMED:
+        table.add_row(f"and {len(jobs) - _NAMED} more")
     return table
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from nc_latent_tod.errors import LeaseLostError
+from nc_latent_tod.queues.backoff import Backoff, wait_s
 from nc_latent_tod.queues.folder import QueueFolder
 from nc_latent_tod.queues.job_name import JobFileName
 from nc_latent_tod.queues.leases import Lease
@@ -27,16 +28,16 @@ class FolderDelivery:
 
     fence = None  # a rename needs none
 
-    def __init__(
-        self, folder: QueueFolder, name: JobFileName, job: dict[str, Any], *, lease: Lease, max_attempts: int
-    ) -> None:
+    def __init__(self, folder: QueueFolder, name: JobFileName, job: dict[str, Any], *, lease: Lease,
+                 limits: tuple[int, Backoff]) -> None:
+        """`limits`: the number of attempts, and the waits between them."""
         self.job = job
         self.attempt = name.attempts
         self.delivery_id = f"{name.job_name}.a{name.attempts}.{name.token}"
         self._folder = folder
         self._name = name
         self._lease = lease
-        self._max_attempts = max_attempts
+        self._max_attempts, self._backoff = limits
         self._lock = threading.Lock()
 
     def ack(self) -> None:
@@ -44,12 +45,16 @@ class FolderDelivery:
         self._folder.leave(self._name, self._folder.done / str(self._name))
 
     def nack(self, error: str, *, dead: bool = False) -> None:
-        """Move the job to the end of ready/, or to dead/ if `dead` or after the last attempt. The reason is kept."""
+        """Move the job to the end of ready/, where it waits for a while, or to dead/ if `dead` or after the last attempt.
+
+        The reason is kept.
+        """
         name = str(self._name)
         if dead or self.attempt >= self._max_attempts:
             target = self._folder.dead / name
         else:
-            target = self._folder.ready / str(replace(self._name, order=time.time_ns(), token=""))
+            wait_ms = round(1000 * wait_s(self.attempt, self._backoff))
+            target = self._folder.ready / str(replace(self._name, order=time.time_ns(), wait_ms=wait_ms, token=""))
         self._folder.describe_failure(name, worker=self._lease.worker, error=error)
         try:
             self._folder.leave(self._name, target)

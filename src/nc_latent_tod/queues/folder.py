@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from nc_latent_tod.errors import ConfigError, LeaseLostError, RetryableError
 from nc_latent_tod.queues.job_name import JobFileName
 from nc_latent_tod.queues.leases import Lease
 from nc_latent_tod.queues.orders import group_of
-from nc_latent_tod.queues.status import DeadLetter, InFlight, Letter, QueueStatus
+from nc_latent_tod.queues.status import DeadLetter, InFlight, Letter, QueueStatus, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,16 @@ class QueueFolder:
             in_flight=tuple(self._in_flight(name) for name in sorted(file_names(self.in_flight))),
             done=len(file_names(self.done)),
             dead=tuple(self._dead(name) for name in sorted(file_names(self.dead))),
+            waiting=self._waiting(ready),
         )
+
+    def _waiting(self, ready: Sequence[str]) -> tuple[Waiting, ...]:
+        now = time.time()
+        names = [name for name in map(JobFileName.parse, sorted(ready)) if name and name.waits_until > now]
+        failures = {(failed.job_name, failed.attempts): file_name for file_name in (file_names(self.errors) if names else ())
+                    if (failed := JobFileName.parse(file_name))}
+        return tuple(Waiting(name.job_name, self.reason(failures.get((name.job_name, name.attempts), str(name))), name.attempts,
+                             name.waits_until) for name in names)
 
     def _group(self, file_name: str) -> str:
         with contextlib.suppress(FileNotFoundError):  # taken meanwhile

@@ -11,7 +11,8 @@ from typing import Any
 from nc_latent_tod.errors import ConfigError
 
 _FILE_NAME = re.compile(
-    r"(?P<order>\d{20})-(?P<job_name>.+-(?P<fingerprint>[0-9a-f]{16}))\.a(?P<attempts>\d+)(\.(?P<token>[0-9a-f]{8}))?\.json"
+    r"(?P<order>\d{20})-(?P<job_name>.+-(?P<fingerprint>[0-9a-f]{16}))\.a(?P<attempts>\d+)(\.w(?P<wait_ms>\d+))?"
+    r"(\.(?P<token>[0-9a-f]{8}))?\.json"
 )
 _LABEL_CHARACTERS = 80  # file names end at 255 bytes
 
@@ -38,16 +39,23 @@ def job_name(job: dict[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFileName:
-    """The name of a job's file: `<order>-<job name>.a<attempts>[.<token>].json`. Names sort first in, first out."""
+    """The name of a job's file: `<order>-<job name>.a<attempts>[.w<wait>][.<token>].json`. Names sort first in, first out."""
 
     order: int  # nanoseconds since 1970 when the job was put, or given back after a failure
     job_name: str
     attempts: int  # begun so far
+    wait_ms: int = 0  # from `order` on, before the job may be taken again
     token: str = ""  # 8 hex digits of the latest delivery; "" while the job waits
 
     def __str__(self) -> str:
+        wait = f".w{self.wait_ms}" if self.wait_ms else ""
         token = f".{self.token}" if self.token else ""
-        return f"{self.order:020d}-{self.job_name}.a{self.attempts}{token}.json"
+        return f"{self.order:020d}-{self.job_name}.a{self.attempts}{wait}{token}.json"
+
+    @property
+    def waits_until(self) -> float:
+        """When the job may be taken, in seconds since 1970 by the clock of who gave it back; 0 where it need not wait."""
+        return self.order / 1e9 + self.wait_ms / 1e3 if self.wait_ms else 0.0
 
     @property
     def fingerprint(self) -> str:
@@ -61,4 +69,5 @@ class JobFileName:
         if match is None:
             return None
         attempts, token = int(match["attempts"]), match["token"] or ""
-        return cls(order=int(match["order"]), job_name=match["job_name"], attempts=attempts, token=token)
+        return cls(order=int(match["order"]), job_name=match["job_name"], attempts=attempts, token=token,
+                   wait_ms=int(match["wait_ms"] or 0))

@@ -43,6 +43,7 @@ class JobRecord:
     lease_s: float = 0.0
     progress: str = ""
     reason: str = ""  # the last error
+    waits_until: float = 0.0  # before the next attempt; 0 where the last one did not fail
     change: str = ""  # unique to the last change
 
     def is_silent(self, now: float) -> bool:

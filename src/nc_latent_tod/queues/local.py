@@ -16,6 +16,7 @@ from typing import Any
 
 from nc_latent_tod.durable import move, sync_folder, write_new
 from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.queues.backoff import USUAL, Backoff
 from nc_latent_tod.queues.delivery import FolderDelivery
 from nc_latent_tod.queues.folder import QueueFolder, file_names, read_job
 from nc_latent_tod.queues.folder_notes import FolderNotes
@@ -23,6 +24,7 @@ from nc_latent_tod.queues.job_name import JobFileName, fingerprint, job_name
 from nc_latent_tod.queues.leases import Lease, LeaseWatch, silence
 from nc_latent_tod.queues.orders import Orders, group_of
 from nc_latent_tod.queues.status import DeadLetter, Letter, QueueStatus
+from nc_latent_tod.queues.waits import Waits
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0  # between two looks at an empty queue
 _LISTING_AGE_S = 1.0  # a listing of ready/ is used for so long, ...
@@ -39,24 +41,22 @@ class FolderQueue:
 
     poll_s = 1.0
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, lease_s: float = 60.0, max_attempts: int = 5, worker: str | None = None
-    ) -> None:
-        """Open or create the folder. `worker` names this process in the status: `host:pid` by default.
+    def __init__(self, path: str | os.PathLike[str], *, lease_s: float = 60.0, max_attempts: int = 5,
+                 worker: str | None = None, backoff_s: Backoff = USUAL) -> None:
+        """Open or create the folder. `worker` names this process: `host:pid` by default. `backoff_s`: see `backoff.py`.
 
         Raises `ConfigError` where the folder cannot be used.
         """
         if lease_s <= 0 or max_attempts < 1:
             raise ConfigError(f"lease_s = {lease_s} and max_attempts = {max_attempts}: both must be positive.")
         self._folder = QueueFolder(path)
-        self._lease_s = lease_s
-        self._max_attempts = max_attempts
+        self._lease_s, self._max_attempts, self._backoff_s = lease_s, max_attempts, backoff_s
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
         self.notes = FolderNotes(self._folder)
         self.orders = Orders(self.notes)
         self._groups: dict[str, str] = {}  # by job name, filled while groups are paused
         self._watch = LeaseWatch(self._folder.in_flight, self._folder.leases, default_lease_s=lease_s)
-        self._waiting: deque[str] = deque()
+        self._waits, self._waiting = Waits(), deque[str]()
         self._listing_ends = self._next_look = 0.0  # monotonic
         self._pause_s = _SHORTEST_PAUSE_S
         self._last_order = 0
@@ -151,7 +151,7 @@ class FolderQueue:
         parsed = JobFileName.parse(dead.name)
         if parsed is not None and parsed.fingerprint == fingerprint(job):
             with self._folder.clear_errors(f"redrive {parsed.job_name}"):
-                move(dead, self._folder.ready / str(replace(parsed, order=self._next_order(), attempts=0, token="")))
+                move(dead, self._folder.ready / str(replace(parsed, order=self._next_order(), attempts=0, wait_ms=0, token="")))
         else:  # a file of other origin, or corrected since
             self.put(job)
             dead.unlink()
@@ -198,7 +198,7 @@ class FolderQueue:
     def _take_ready(self) -> FolderDelivery | None:
         began = time.monotonic()
         if not self._waiting or began > self._listing_ends:
-            self._waiting = deque(sorted(file_names(self._folder.ready)))
+            self._waiting = deque(self._waits.over(sorted(file_names(self._folder.ready))))
             listed = time.monotonic()
             self._listing_ends = listed + max(_LISTING_AGE_S, _LISTING_SHARE * (listed - began))
         while self._waiting:
@@ -223,7 +223,7 @@ class FolderQueue:
 
     def _take(self, path: Path, name: JobFileName) -> FolderDelivery | None:
         """Make a job this worker's; None where another was faster, or where the file is not the job that was put."""
-        name = replace(name, attempts=name.attempts + 1, token=token_hex(4))
+        name = replace(name, attempts=name.attempts + 1, wait_ms=0, token=token_hex(4))
         taken = self._folder.in_flight / str(name)
         try:
             move(path, taken)
@@ -236,7 +236,7 @@ class FolderQueue:
             self._bury(taken, name, job)
             return None
         lease = Lease.taken(self._worker, attempt=name.attempts, lease_s=self._lease_s)
-        delivery = FolderDelivery(self._folder, name, job, lease=lease, max_attempts=self._max_attempts)
+        delivery = FolderDelivery(self._folder, name, job, lease=lease, limits=(self._max_attempts, self._backoff_s))
         delivery.announce()
         return delivery
 

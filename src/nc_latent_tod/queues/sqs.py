@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import random
 import socket
 import time
 from collections import defaultdict
@@ -15,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from nc_latent_tod.errors import ConfigError, LeaseLostError
+from nc_latent_tod.queues.backoff import USUAL, Backoff
 from nc_latent_tod.queues.job_name import job_name
 from nc_latent_tod.queues.ledger import DEAD, DONE, IN_FLIGHT, READY, SENDING, JobLedger, JobRecord, Refused
 from nc_latent_tod.queues.ledger_notes import LedgerNotes
@@ -24,7 +24,7 @@ from nc_latent_tod.queues.pending import PendingJobs
 from nc_latent_tod.queues.sqs_client import LONGEST_VISIBILITY_S, SqsClient
 from nc_latent_tod.queues.sqs_delivery import SqsDelivery
 from nc_latent_tod.queues.sqs_letters import DeadLetters
-from nc_latent_tod.queues.status import DeadLetter, InFlight, Letter, QueueStatus
+from nc_latent_tod.queues.status import DeadLetter, InFlight, Letter, QueueStatus, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,11 @@ class SqsQueue:
     poll_s = 10.0  # SQS permits 20; a signal is seen after it
 
     def __init__(self, path: str, *, table: str | None = None, lease_s: float = 60.0, max_attempts: int = 5,
-                 worker: str | None = None, backoff_s: tuple[float, float] = (30.0, 900.0), client: Any = None) -> None:
+                 worker: str | None = None, backoff_s: Backoff = USUAL, client: Any = None) -> None:
         """Open a queue by its name (`*.fifo`) or URL; `table` holds the records, that which the queue's tag names by
         default. Creates neither.
 
-        `backoff_s`: the pause after the first failure, which doubles with each attempt, and the longest.
+        `backoff_s`: see `backoff.py`.
         Raises `ConfigError` where the queue is missing, is not made as it has to be, or may not be used.
         """
         if not 1 <= lease_s <= LONGEST_VISIBILITY_S or max_attempts < 1:
@@ -131,6 +131,8 @@ class SqsQueue:
             done=len(by_state[DONE]),
             dead=tuple(DeadLetter(record.name, record.reason, record.attempts) for record in by_state[DEAD]),
             held=sum(record.group in orders for record in ready),
+            waiting=tuple(Waiting(record.name, record.reason, record.attempts, record.waits_until) for record in ready
+                          if record.waits_until > now),
             expired=tuple(record.name for record in by_state[_EXPIRED]))
 
     def letters(self) -> tuple[DeadLetter, ...]:
@@ -192,9 +194,9 @@ class SqsQueue:
         held = self._ledger.change(record.name, {"token": record.token, "state": record.state}, **{
             "state": IN_FLIGHT, "token": record.token + 1, "attempts": record.attempts + 1, "reason": reason, "progress": "",
             "message_id": message.message_id, "worker": self._worker, "taken_at": now, "beat_at": now,
-            "lease_s": self._lease_s, **values})
+            "lease_s": self._lease_s, "waits_until": 0.0, **values})
         return SqsDelivery(self._sqs, self._ledger, message, held, job, received_at=received_at,
-                           max_attempts=self._max_attempts, retry_after_s=self._retry_after_s, bury=self._letters.bury)
+                           max_attempts=self._max_attempts, backoff=self._backoff_s, bury=self._letters.bury)
 
     def _take_dead(self, message: Message, record: JobRecord, job: dict[str, Any], received_at: float) -> SqsDelivery | None:
         """The message of a dead job: left over by a worker that was killed, or sent back by a person in AWS's console."""
@@ -231,11 +233,6 @@ class SqsQueue:
             self._sqs.hide(message, seconds)
         except LeaseLostError as error:
             log.debug("%s", error)
-
-    def _retry_after_s(self, attempt: int) -> float:
-        """Seconds to the next attempt, spread so that jobs that failed together do not come back together."""
-        shortest, longest = self._backoff_s
-        return min(longest, shortest * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
 
 
 def _silence(record: JobRecord) -> str:

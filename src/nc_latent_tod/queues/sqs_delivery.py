@@ -11,6 +11,7 @@ from typing import Any
 
 from nc_latent_tod.aws import Fence
 from nc_latent_tod.errors import LeaseLostError, RetryableError
+from nc_latent_tod.queues.backoff import Backoff, wait_s
 from nc_latent_tod.queues.ledger import DONE, IN_FLIGHT, READY, JobLedger, JobRecord, Refused
 from nc_latent_tod.queues.message import Message
 from nc_latent_tod.queues.sqs_client import LONGEST_VISIBILITY_S, SqsClient
@@ -32,7 +33,7 @@ class SqsDelivery:
     """
 
     def __init__(self, sqs: SqsClient, ledger: JobLedger, message: Message, record: JobRecord, job: dict[str, Any], *,
-                 received_at: float, max_attempts: int, retry_after_s: Callable[[int], float], bury: Bury) -> None:
+                 received_at: float, max_attempts: int, backoff: Backoff, bury: Bury) -> None:
         """`received_at`: on the monotonic clock, before the request that received the message."""
         self.job = job
         self.attempt = record.attempts
@@ -40,7 +41,7 @@ class SqsDelivery:
         self.fence: Fence = ledger.fence(record)
         self._sqs, self._ledger, self._message, self._record = sqs, ledger, message, record
         self._received_at, self._max_attempts = received_at, max_attempts
-        self._retry_after_s, self._bury = retry_after_s, bury
+        self._backoff, self._bury = backoff, bury
         self._progress, self._next_progress = "", 0.0
         self._lock = threading.Lock()
         self._is_settled = False
@@ -63,9 +64,10 @@ class SqsDelivery:
                     raise self._lost(refused.record) from None
                 self._is_settled = True
             return
-        self._settle(state=READY, reason=error, progress="")
+        seconds = self._within_limit(wait_s(self.attempt, self._backoff))
+        self._settle(state=READY, reason=error, progress="", waits_until=time.time() + seconds)
         with self._harmless("set the time of the next attempt"):
-            self._sqs.hide(self._message, self._within_limit(self._retry_after_s(self.attempt)))
+            self._sqs.hide(self._message, seconds)
 
     def release(self) -> None:
         """Let the message be seen at once, without counting the attempt."""

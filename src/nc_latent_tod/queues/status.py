@@ -19,6 +19,16 @@ class InFlight:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that has failed and waits for its next attempt."""
+
+    name: str
+    reason: str  # the last error
+    attempts: int
+    waits_until: float  # seconds since 1970, for display only
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A job that was given up."""
 
@@ -45,5 +55,6 @@ class QueueStatus:
     in_flight: tuple[InFlight, ...]
     done: int
     dead: tuple[DeadLetter, ...]
+    waiting: tuple[Waiting, ...] = ()  # of those that are ready
     held: int = 0  # of those that are ready: jobs of paused or cancelled groups
     expired: tuple[str, ...] = ()  # jobs that are in no other state: SQS threw their messages away, so nobody will run them
