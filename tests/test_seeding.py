@@ -143,7 +143,7 @@ def test_what_a_worker_keeps_is_the_pool_of_its_last_seeded_job(tmp_path):
     seeds.seed(searching(Counting()), [])
 
     assert len(seeds._examples) == 1 and len(seeds._blocks) == 2
-    assert all(not task.candidates for e in seeds._examples.popitem()[1].result() for task in e.label.tasks.values())
+    assert all(not task.candidates for e in seeds._examples.popitem()[1] for task in e.label.tasks.values())
 
 
 def test_damaged_labels_are_an_error_whatever_their_embeddings_say(tmp_path):

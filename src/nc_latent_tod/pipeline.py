@@ -120,7 +120,8 @@ def _seeds(job: Job, manifest: Manifest, finished: dict[str, ManifestEntry]) -> 
     if not job.manifest.seed_retrievers_from_manifest:
         return {}
     if job.manifest.seed_group_id is None:
-        return {run_id: entry for run_id, entry in finished.items() if run_id != job.run}  # it never learns from itself
+        own = job.run  # it never learns from itself
+        return {run_id: entry for run_id, entry in finished.items() if run_id != own}
     seeds = _finished(manifest, job.manifest.seed_group_id)
     if not seeds:
         raise ConfigError(f"The group {job.manifest.seed_group_id!r} (manifest.seed_group_id) has no finished run. Run its "

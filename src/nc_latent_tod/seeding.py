@@ -66,7 +66,8 @@ class Seeding:
     """
 
     def __init__(self) -> None:
-        self._examples: dict[_Run, Future[list[Example]]] = {}
+        self._examples: dict[_Run, list[Example]] = {}
+        self._reading: dict[_Run, Future[list[Example]]] = {}
         self._blocks: dict[tuple[_Run, Any], Block] = {}
 
     @contextmanager
@@ -89,6 +90,9 @@ class Seeding:
         runs = [(entry.labels_url, entry.sha256) for entry in entries]
         with ThreadPoolExecutor(_READERS, "seeding") as executor:
             self._submit(executor, entries)
+            for run in runs:
+                if run not in self._examples:
+                    self._examples[run] = self._reading.pop(run).result()
             for inference in inferences:
                 self._embed(executor, inference, runs)
         for run in runs:
@@ -99,9 +103,11 @@ class Seeding:
     def _submit(self, executor: ThreadPoolExecutor, entries: Sequence[ManifestEntry]) -> None:
         for entry in entries:
             run = (entry.labels_url, entry.sha256)
-            before = self._examples.get(run)
+            if run in self._examples:
+                continue
+            before = self._reading.get(run)
             if before is None or before.cancelled() or (before.done() and before.exception()):
-                self._examples[run] = executor.submit(read_for_pool, *run)
+                self._reading[run] = executor.submit(read_for_pool, *run)
 
     def _embed(self, executor: ThreadPoolExecutor, inference: Inference, runs: Sequence[_Run]) -> None:
         """Make the blocks of one task that are not there yet."""
@@ -112,12 +118,13 @@ class Seeding:
             if isinstance(stored, str):
                 without.append(f"{run[0]}: {stored}")
                 stored = {}
-            self._blocks[run, kind] = inference.embed(self._examples[run].result(), stored)
+            self._blocks[run, kind] = inference.embed(self._examples[run], stored)
         if encoder and without:
             logger.warning("%s: %d of %d seeding runs have no usable embeddings of this encoder (%s ...): their turns were "
                            "encoded again", inference.task.name, len(without), len(runs), without[0])
 
     def _forget_others(self, runs: Sequence[_Run], kinds: set[Any]) -> None:
+        self._reading.clear()  # of jobs that failed before they were seeded
         if runs:  # else a job without seeds would make the next one read everything again
             self._examples = {run: self._examples[run] for run in runs}
             self._blocks = {key: block for key, block in self._blocks.items() if key[0] in self._examples and key[1] in kinds}
