@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from datasets import Dataset, Features
 
 _APPENDED_TURNS = 1_000  # in one batch, at least, where a run has so many
-_WRITTEN_TURNS = 10_000
-_OPEN_BATCHES = 256
+_WRITTEN_TURNS = 2_000  # at a time; the slices that they are made of take more memory than their text
+_OPEN_BATCHES = 32
 
 
 @dataclass(slots=True)
