@@ -118,6 +118,25 @@ def test_jobs_of_groups_on_hold_are_counted_apart_and_not_in_the_time_left(queue
     assert "6 queued (4 on hold)" in str(overview_table(seen).renderables[0])
 
 
+def test_a_job_too_old_for_sqs_is_named_by_status_and_sent_again_by_enqueue(folder: Path, aws: Any, monkeypatch) -> None:
+    name, table = aws.queue(), aws.table()
+    monkeypatch.setenv("NC_LATENT_TOD_QUEUE_PATH", name)
+    aws.client("sqs").tag_queue(QueueUrl=aws.client("sqs").get_queue_url(QueueName=name)["QueueUrl"],
+                                Tags={"nc-latent-tod-table": table})
+    write_logs(Path("logs.jsonl"), 4)
+    job = write_job(Path("job.json"))
+    call("enqueue", job)
+    opened = SqsQueue(name)
+    record = next(opened._ledger.records())
+    opened._ledger.change(record.name, {"state": "ready"}, sent_at=1.0)
+    opened._sqs.delete(opened._sqs.receive(visibility_s=60)[0])  # as SQS does it after some days
+
+    assert "1 jobs will never run" in (said := " ".join(call("status").stdout.split())) and record.name in said
+    assert call("work", "--drain").exit_code == 3
+    assert "1 enqueued, 0 already there" in call("enqueue", job).stdout
+    assert "1 queued" in call("status").stdout and opened.receive(5) is not None
+
+
 def test_nothing_is_promised_before_there_is_a_pace_and_nothing_is_left_of_nothing(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path / "queue")
     assert overview(queue).seconds_left == 0.0
