@@ -36,7 +36,7 @@ def em_data(base: str, **changes: Any) -> dict[str, Any]:
             "gold": {"path": "packaged:simulated_gold"}, **changes}
 
 
-def work(queue: Path, workers: int) -> int:
+def work(queue: Path, workers: int, threads: int | None) -> int:
     run_queue(open_queue(str(queue)), lease_s=60, drain=True, max_jobs=None)
     return 0
 
@@ -127,7 +127,7 @@ def test_rounds_stop_once_they_agree(base: str, finished: tuple[Path, Any]) -> N
 
 def test_jobs_that_workers_leave_undone_are_named(tmp_path: Path, base: str) -> None:
     with pytest.raises(RetryableError, match=r"2 jobs of toy_round_0 are not finished \(train_0_4-\w+ for one; .* code 3\)"):
-        run_em(parse_em(em_data(base)), tmp_path, replace(STEPS, work=lambda queue, workers: 3))
+        run_em(parse_em(em_data(base)), tmp_path, replace(STEPS, work=lambda *args: 3))
 
 
 def test_the_folder_of_another_configuration_is_refused(base: str, finished: tuple[Path, Any]) -> None:

@@ -98,8 +98,8 @@ def run_rounds(config: Em, out: Path, rounds: int | None) -> Result:
 
             return finetune(run, folder, report=progress.training, should_stop=stop.is_asked_for)
 
-        def work(queue: Path, workers: int) -> int:
-            return start_workers(workers, ["work", "--drain", "--queue", str(queue)], threads=None)
+        def work(queue: Path, workers: int, threads: int | None) -> int:
+            return start_workers(workers, ["work", "--drain", "--queue", str(queue)], threads=threads)
 
         return run_em(config, out, Steps(work, learn, remark), rounds=rounds)
 

@@ -31,7 +31,7 @@ from nc_latent_tod.queues.local import FolderQueue
 SCORES = ("joint_goal_accuracy", "turn_accuracy", "slot_f1", "act_f1", "act_slot_value_f1")
 
 _RANGE = re.compile(r"(?P<base>.+)_(?P<start>\d+)_(?P<end>\d+)")
-_MAY_CHANGE = {"rounds", "stop", "gold", "workers"}  # between two calls on one folder
+_MAY_CHANGE = {"rounds", "stop", "gold", "workers", "threads"}  # between two calls on one folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Round:
 class Steps:
     """What a run cannot do by itself."""
 
-    work: Callable[[Path, int], int]
-    """Run the jobs of a folder queue in so many processes until none is left; returns an exit code."""
+    work: Callable[[Path, int, int | None], int]
+    """Run the jobs of a folder queue in so many processes of so many threads until none is left; returns an exit code."""
     learn: Callable[[Any, Path], Any]
     """Fine-tune by a configuration in a folder; returns the record."""
     say: Callable[[str], None] = lambda line: None
@@ -131,7 +131,7 @@ def _work(jobs: Sequence[Job], manifest: Manifest, path: Path, config: Em, steps
     if dead := [letter.name for letter in queue.status().dead]:
         queue.redrive(dead)  # of an earlier attempt: its cause may be gone
     steps.say(f"{waiting[0].manifest.group_id}: {len(waiting)} of {len(jobs)} jobs are labelled now")
-    code = steps.work(path, min(config.workers, len(waiting)))
+    code = steps.work(path, min(config.workers, len(waiting)), config.threads)
     if left := unfinished():
         raise RetryableError(f"{len(left)} jobs of {left[0].manifest.group_id} are not finished ({left[0].run} for one; the "
                              f"workers ended with code {code}): see nc-latent-tod status --queue {path}. The same command goes "

@@ -30,7 +30,8 @@ def bootstrap_config(corpus: str, schema: str, entities: str | None, *, out: Pat
     alone = {"model": {"model_type": "none"}}
     rounds: dict[str, Any] = {
         "name": "bootstrap", "job": {"data": data, "dst": alone, "act_tag": alone, "seed": seed}, "ranker": True,
-        "workers": workers, "partition": 100, "min_confidence": min_confidence, **({"gold": {"path": gold}} if gold else {})}
+        "workers": workers, "threads": 1 if base is None else None, "partition": 100,
+        "min_confidence": min_confidence, **({"gold": {"path": gold}} if gold else {})}
     if base is None:
         return parse_em(rounds, "bootstrap")
     reading = {"model": {"model_type": "huggingface", "torch_dtype": "float32"}, "retriever": {"type": "none"},

@@ -53,6 +53,8 @@ class Em(Section):
     """Dialogues a job."""
     workers: PositiveInt = 1
     """Processes that label."""
+    threads: PositiveInt | None = None
+    """Of each of them; the cores divided by `workers` where left out. More threads than free cores slow each other down."""
     min_confidence: float | None = Field(None, gt=0, le=1)
     """Labels less sure than this are not learnt from."""
     temperature: float = Field(1.0, gt=0)
