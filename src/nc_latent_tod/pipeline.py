@@ -12,7 +12,7 @@ from nc_latent_tod import __version__
 from nc_latent_tod.corpus.checkpoint import Checkpoint
 from nc_latent_tod.corpus.examples import write_examples
 from nc_latent_tod.dialogue import Dialogue
-from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.errors import ConfigError, InterruptedJobError
 from nc_latent_tod.job import Job
 from nc_latent_tod.labeller import Known, Labeller, warmup_groups
 from nc_latent_tod.labels import Example
@@ -142,7 +142,7 @@ def _entries(finished: dict[str, ManifestEntry], run_ids: Sequence[str]) -> list
 
 def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoint: Checkpoint | None,
            control: Control) -> tuple[list[Example], Progress]:
-    known = checkpoint.labels() if checkpoint else {}
+    known = checkpoint.labels(lambda: _go_on(job, control)) if checkpoint else {}
     _check_turns(job, dialogues, known)
     if known:
         logger.info("%s: resumes with %d turns from its checkpoint", job.run, len(known))
@@ -159,6 +159,13 @@ def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoi
         control.report(meter.progress())
     ordered = [labels[turn.dialogue_id, turn.turn_id] for dialogue in dialogues for turn in dialogue.turns]
     return ordered, meter.progress()
+
+
+def _go_on(job: Job, control: Control) -> None:
+    """Raise `LeaseLostError`, or `InterruptedJobError` where the worker is asked to stop."""
+    control.check_lease()
+    if control.should_stop():
+        raise InterruptedJobError(f"{job.run}: asked to stop while its checkpoint was read")
 
 
 def _check_turns(job: Job, dialogues: Sequence[Dialogue], known: Known) -> None:

@@ -10,15 +10,17 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from nc_latent_tod.corpus.examples import create_bytes, read_examples, resolve, write_examples
+from nc_latent_tod.corpus.examples import create_bytes, parse_examples, resolve, storage_errors, write_examples
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.labels import Example
 
 logger = logging.getLogger(__name__)
 
+_READERS = 8  # parts at a time: on S3 most of the time is waiting
 _PART = re.compile(r"/part-[^/]+\.jsonl\Z")
 
 
@@ -56,17 +58,30 @@ class Checkpoint:
         write_examples(f"{self.url}/part-{self._written:06d}-{uuid.uuid4().hex[:8]}.jsonl", examples)
         self._written += 1
 
-    def labels(self) -> dict[tuple[str, int], Example]:
-        """All stored labels by (dialogue_id, turn_id)."""
+    def labels(self, check: Callable[[], None] = lambda: None) -> dict[tuple[str, int], Example]:
+        """All stored labels by (dialogue_id, turn_id).
+
+        `check` is called before each part: what it raises ends the reading, which may take long on a slow storage.
+        """
         self._fs.invalidate_cache()  # another worker may have written since
         names = self._fs.ls(self._path, detail=False) if self._fs.exists(self._path) else []
         parts = sorted(name for name in names if _PART.search(name))  # not by glob: the URL may hold the signs of a pattern
         found: dict[tuple[str, int], Example] = {}
-        for part in parts:
-            for example in read_examples(self._fs.unstrip_protocol(part)):
-                found.setdefault((example.turn.dialogue_id, example.turn.turn_id), example)
+        executor = ThreadPoolExecutor(_READERS, "checkpoint")
+        try:
+            for part, data in zip(parts, executor.map(self._read, parts), strict=True):
+                check()
+                for example in parse_examples(data, self._fs.unstrip_protocol(part)):
+                    found.setdefault((example.turn.dialogue_id, example.turn.turn_id), example)
+        finally:
+            executor.shutdown(cancel_futures=True)
         self._written = len(parts)
         return found
+
+    def _read(self, part: str) -> bytes:
+        # On this file system: one for each part would mean a client and a connection for each part on S3.
+        with storage_errors(part):
+            return bytes(self._fs.cat_file(part))
 
     def remove(self) -> None:
         """Delete the checkpoint: its labels are in the label file now. What cannot be deleted stays, with a warning."""

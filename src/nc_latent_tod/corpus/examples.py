@@ -13,6 +13,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -83,27 +84,34 @@ def read_examples(url: str | Path, sha256: str | None = None) -> list[Example]:
 
     Raises `DamagedError` where the file is missing, differs or is torn, `RetryableError` where the storage fails.
     """
-    return list(_examples(read_bytes(url, sha256), str(url)))
+    return list(parse_examples(read_bytes(url, sha256), str(url)))
 
 
 def read_for_pool(url: str | Path, sha256: str | None = None) -> list[Example]:
     """Read a label file for a pool of examples: without candidates, which are most of it. Raises as `read_examples` does."""
-    return list(_examples(read_bytes(url, sha256), str(url), with_candidates=False))
+    return list(parse_examples(read_bytes(url, sha256), str(url), with_candidates=False))
 
 
 def read_bytes(url: str | Path, sha256: str | None = None) -> bytes:
     """Read what is stored at `url`; where `sha256` is given, it must match. Raises as `read_examples` does."""
     file_system, path = resolve(url)
-    try:
+    with storage_errors(url):
         data = file_system.cat_file(path)
-    except (FileNotFoundError, IsADirectoryError):
-        raise DamagedError(f"The label file {url} is missing.") from None
-    except OSError as error:
-        raise RetryableError(f"Cannot read the labels at {url}: {error}.") from error
     found = hashlib.sha256(data).hexdigest()
     if sha256 and found != sha256:
         raise DamagedError(f"The label file {url} is damaged: its sha256 is {found}, the manifest says {sha256}.")
     return bytes(data)
+
+
+@contextmanager
+def storage_errors(url: str | Path) -> Iterator[None]:
+    """Turn a label file that is not there into a `DamagedError`, a storage that fails into a `RetryableError`."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError):
+        raise DamagedError(f"The label file {url} is missing.") from None
+    except OSError as error:
+        raise RetryableError(f"Cannot read the labels at {url}: {error}.") from error
 
 
 def labelled_dialogues(path: Path) -> Iterator[tuple[str, Dialogue]]:
@@ -156,7 +164,8 @@ def _line(example: Example) -> bytes:
         return f"{json.dumps(row, sort_keys=True)}\n".encode()
 
 
-def _examples(data: bytes, url: str, *, with_candidates: bool = True) -> Iterator[Example]:
+def parse_examples(data: bytes, url: str, *, with_candidates: bool = True) -> Iterator[Example]:
+    """Read the bytes of the label file at `url`. Raises `DamagedError`."""
     if url.endswith(".gz"):
         try:
             data = gzip.decompress(data)
