@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import datasets
+import pyarrow
 import pytest
 
+from nc_latent_tod.confidence import TASKS
 from nc_latent_tod.corpus import load_dialogues
 from nc_latent_tod.corpus.examples import read_examples, write_examples
 from nc_latent_tod.dialogue import Turn
@@ -18,7 +20,7 @@ from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.labels import Act, Candidate, Example, Label, TaskLabel, apply_change
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish import dataset_name, publish
+from nc_latent_tod.publish import dataset_name, merge, publish
 from nc_latent_tod.publish.card import histogram, tenths
 from nc_latent_tod.publish.folder import differing_file
 from nc_latent_tod.publish.rows import DELETED
@@ -119,6 +121,37 @@ def test_equal_entries_give_equal_bytes_whatever_their_order_place_and_time(tmp_
     subprocess.run([sys.executable, "-c", program, str(Path(__file__).parent), str(tmp_path / "manifest"), str(tmp_path / "c")],
                    check=True, capture_output=True)
     assert differing_file(a.path, tmp_path / "c" / a.name) is None
+
+
+def test_the_rows_are_the_same_however_few_are_merged_at_a_time(tmp_path, two, monkeypatch):
+    manifest = manifest_of(tmp_path, *two)
+    at_once = publish(manifest, "a group", schema=SCHEMA, to=tmp_path / "a")
+    for name, count in (("_APPENDED_TURNS", 3), ("_WRITTEN_TURNS", 5), ("_OPEN_BATCHES", 1)):
+        monkeypatch.setattr(merge, name, count)
+    bit_by_bit = publish(manifest, "a group", schema=SCHEMA, to=tmp_path / "b")
+
+    a, b = (datasets.load_from_disk(published.path) for published in (at_once, bit_by_bit))
+    assert {split: list(rows) for split, rows in a.items()} == {split: list(rows) for split, rows in b.items()}
+    assert (at_once.path / "README.md").read_bytes() == (bit_by_bit.path / "README.md").read_bytes()
+
+
+def test_no_row_is_in_memory_once_its_run_is_merged(tmp_path):
+    turns = [{"said": "x" * 10_000, "dialogue_id": f"d{i}"} for i in range(100)]
+    names = ("failures", "abstained"), ("job_fingerprint", "model_fingerprint", "code_version")
+    text = datasets.Value("string")
+    columns = datasets.Features({"said": text, "dialogue_id": text, **{name: [text] for name in names[0]},
+                                 **dict.fromkeys(names[1], text),
+                                 **{f"{m}_{t}": datasets.Value("float32") for m in ("confidence", "entropy") for t in TASKS}})
+    merged = merge.Merge(tmp_path, columns)
+    before = pyarrow.total_allocated_bytes()
+    for run in range(20):
+        merged.add(partition(tmp_path, f"s{run}", []), [[{**turn, "failures": [], "abstained": [],
+                                                          "dialogue_id": f"{run}-{turn['dialogue_id']}"}] for turn in turns])
+    merged.end()
+    data = merged.dataset("train", merged.dialogues)
+
+    assert data.num_rows == 2_000 and data.data.nbytes > 20_000_000
+    assert pyarrow.total_allocated_bytes() - before < 2_000_000
 
 
 def test_an_identical_folder_is_reused_and_a_different_one_is_left_alone(tmp_path, two):
