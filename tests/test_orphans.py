@@ -117,3 +117,19 @@ def test_relative_and_absolute_names_of_a_folder_are_one(tmp_path: Path, monkeyp
 
     for url in ("out", str(tmp_path / "out"), f"file://{tmp_path}/out"):
         assert find_orphans(manifest, "g", url, older_than_s=0) == []
+
+
+def test_half_written_files_are_found_beside_entries_and_parts_too(manifest: LocalManifest, url: str) -> None:
+    if not url.startswith(("s3:", "memory:")):
+        write_bytes(f"{url}/checkpoints/run_1/.part-000000-0.jsonl.x7.tmp", b"{")
+    write_bytes(f"{url}/checkpoints/run_1/part-000000-0.jsonl", b"")
+    torn = manifest.path / "g" / ".0123456789abcdef.tmp"
+    torn.write_text("{")
+    entries = manifest.entries("g")
+
+    assert names(manifest, url, older_than_s=3600) == {}
+    found = find_orphans(manifest, "g", url, older_than_s=0)
+    remove_orphans(url, found)
+
+    assert {orphan.kind for orphan in found} == {"leftover"} and len(found) == (1 if "://" in url else 2)
+    assert not torn.exists() and manifest.entries("g") == entries and names(manifest, url) == {}

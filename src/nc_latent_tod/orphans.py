@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -21,6 +22,7 @@ register()
 Kind = Literal["superseded", "unfinished", "checkpoint", "leftover"]
 
 _LABELS = re.compile(r"(?P<run>.+)-[0-9a-f]{8}\.(jsonl(\.gz)?|[0-9a-f]{12}\.vectors)")  # embeddings lie beside their labels
+_LOCAL = "file://"
 _VECTORS = re.compile(r"\.[0-9a-f]{12}\.vectors\Z")
 
 
@@ -28,10 +30,11 @@ _VECTORS = re.compile(r"\.[0-9a-f]{12}\.vectors\Z")
 class Orphan:
     """A file that nothing needs."""
 
-    path: str  # on its file system
+    path: str  # on the file system of the labels, or a URL
     kind: Kind
     """`superseded`: labels of a run whose entry names others. `unfinished`: labels of a run that has no entry in this group:
-    its job may come again. `checkpoint`: of a finished run. `leftover`: a file that was not written to its end."""
+    its job may come again. `checkpoint`: of a finished run. `leftover`: a file that was not
+    written to its end, also of the manifest."""
     size: int  # bytes
     age_s: float  # since it was written, by the wall clock
 
@@ -49,7 +52,8 @@ def find_orphans(manifest: Manifest, group_id: str, labels_url: str, *, older_th
         groups = {group: manifest.entries(group) for group in {*manifest.groups(), group_id}}
         named = {_place(entry) for entries in groups.values() for entry in entries}
         finished = {entry.run_id for entry in groups[group_id]}
-        found = [*_label_files(labels, finished, {path for system, path in named if system == file_system.protocol}),
+        found = [*_of_manifest(manifest.leftovers()),
+                 *_label_files(labels, finished, {path for system, path in named if system == file_system.protocol}),
                  *_checkpoint_files(file_system, f"{root}/checkpoints/", checkpoints, finished, group_id)]
     except OSError as error:
         raise RetryableError(f"Cannot look through {labels_url}: {error}.") from error
@@ -58,14 +62,24 @@ def find_orphans(manifest: Manifest, group_id: str, labels_url: str, *, older_th
 
 def remove_orphans(labels_url: str, orphans: Sequence[Orphan]) -> None:
     """Delete them. Raises `RetryableError` where the storage fails."""
-    file_system, _ = fsspec.core.url_to_fs(labels_url)
+    of_labels, _ = fsspec.core.url_to_fs(labels_url)
     for orphan in orphans:
+        is_of_manifest = orphan.path.startswith(_LOCAL)
+        file_system, path = fsspec.core.url_to_fs(orphan.path) if is_of_manifest else (of_labels, orphan.path)
         try:
-            file_system.rm_file(orphan.path)
+            file_system.rm_file(path)
         except FileNotFoundError:
             continue
         except OSError as error:
             raise RetryableError(f"Cannot delete {orphan.path}: {error}.") from error
+
+
+def _of_manifest(paths: Sequence[str]) -> Iterator[Orphan]:
+    files = fsspec.filesystem("file")
+    for path in paths:
+        with suppress(FileNotFoundError):  # its writer lives, and has just finished
+            info = files.info(path)
+            yield Orphan(f"{_LOCAL}{path}", "leftover", int(info["size"]), _age_s(info))
 
 
 def _label_files(files: dict[str, dict[str, Any]], finished: set[str], named: set[str]) -> Iterator[Orphan]:
@@ -82,6 +96,9 @@ def _checkpoint_files(file_system: Any, root: str, files: dict[str, dict[str, An
     by_run: dict[str, list[str]] = {}
     for path in files:
         by_run.setdefault(path.removeprefix(root).partition("/")[0], []).append(path)
+    for run in sorted(by_run.keys() - finished):  # its job may go on; what its killed workers did not finish is not read
+        for path in (path for path in by_run[run] if path.endswith(".tmp")):
+            yield Orphan(path, "leftover", int(files[path].get("size") or 0), _age_s(files[path]))
     for run in sorted(by_run.keys() & finished):
         paths = by_run[run]
         if _is_of(file_system, f"{root}{run}/header.json", group_id):

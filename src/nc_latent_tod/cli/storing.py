@@ -44,7 +44,7 @@ def gc(
                                                                   "Only where no other manifest uses this place.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete what killed workers left: label files that no run names, and checkpoints of finished runs."""
+    """Delete what killed workers left: label files that no run names, checkpoints of finished runs, half-written files."""
     from nc_latent_tod.cli.job_files import read_job
     from nc_latent_tod.connect import open_manifest
     from nc_latent_tod.orphans import find_orphans, remove_orphans

@@ -43,3 +43,6 @@ class Manifest(Protocol):
 
     def groups(self) -> list[str]:
         """The groups that have entries, in order."""
+
+    def leftovers(self) -> list[str]:
+        """Paths of files that killed processes began to write: no entries, and nothing needs them once they are old."""

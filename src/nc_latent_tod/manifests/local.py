@@ -89,6 +89,10 @@ class LocalManifest:
         except OSError as error:
             raise DamagedError(f"{self.path}: the manifest cannot be listed: {error}. Correct its owner or mode.") from error
 
+    def leftovers(self) -> list[str]:
+        """Files of entries that killed processes did not write to their end."""
+        return sorted(str(path.absolute()) for path in self.path.glob("*/.*.tmp"))
+
     def _file(self, group_id: str, run_id: str) -> Path:
         return self.path / _file_name(group_id, "group_id") / f"{_file_name(run_id, 'run_id')}.json"
 
