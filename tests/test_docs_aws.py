@@ -20,7 +20,7 @@ def test_the_page_on_aws_can_be_followed_word_for_word(tmp_path: Path) -> None:
                           capture_output=True, text=True, timeout=300)
 
     assert done.returncode == 0, done.stderr
-    for words in ("2 enqueued, 0 already there", "0 ready   0 in flight   2 done   0 dead", "12: ", "No dead letters.",
+    for words in ("2 enqueued, 0 already there", "0 queued   0 in flight   2 done   0 dead", "12: ", "No dead letters.",
                   "0 would be put back", "3 runs copied", "0 files with 0 bytes would be deleted"):
         assert words in done.stdout, f"{words!r} not in {done.stdout}"
     [on_aws], [copied] = (list((tmp_path / name).iterdir()) for name in ("datasets", "datasets_of_the_copy"))
