@@ -9,7 +9,7 @@ from typing import Any
 
 from nc_latent_tod.build import Builder, model_path
 from nc_latent_tod.job import parse_job
-from nc_latent_tod.job_sections import ModelSection
+from nc_latent_tod.job.sections import ModelSection
 from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import LanguageModel
 from nc_latent_tod.lm.huggingface import load

@@ -19,7 +19,7 @@ from bench_models import byte_tokenizer, random_model
 from nc_latent_tod.build import Builder, schema_of
 from nc_latent_tod.corpus import load_dialogues
 from nc_latent_tod.job import parse_job
-from nc_latent_tod.job_sections import ModelSection
+from nc_latent_tod.job.sections import ModelSection
 from nc_latent_tod.labels import Act, Example
 from nc_latent_tod.lm import Completion, LanguageModel, Sampling
 from nc_latent_tod.pipeline import run_job

@@ -7,7 +7,7 @@ import pytest
 
 from nc_latent_tod.agent import APOLOGY, Agent, Memory
 from nc_latent_tod.agent_evaluation import Tally, answered, predictions
-from nc_latent_tod.build_agent import build_agent, read_agent_config
+from nc_latent_tod.build.agent import build_agent, read_agent_config
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema
 from nc_latent_tod.database import Database
 from nc_latent_tod.dialogue import Dialogue, Turn

@@ -13,8 +13,8 @@ from nc_latent_tod.finetune.config import parse_finetune
 from nc_latent_tod.finetune.material import NOT_A_TARGET, Packs, collate, gather
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.huggingface import load
-from nc_latent_tod.mixture import Packer, Part
 from nc_latent_tod.tasks.dst import StateTracking
+from nc_latent_tod.training.mixture import Packer, Part
 
 
 @pytest.fixture(scope="module")

@@ -18,18 +18,18 @@ import pytest
 from processes import wait_until
 from test_cli import call, command_line, write_job, write_logs
 
-from nc_latent_tod.attendance import Attendance, workers
 from nc_latent_tod.cli.fleet_tables import clock, overview_table
 from nc_latent_tod.errors import InterruptedJobError
-from nc_latent_tod.fleet import overview
 from nc_latent_tod.logs import JsonLines, add_log_fields, log_fields
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.queues.orders import CANCELLED, Order
 from nc_latent_tod.queues.sqs import SqsQueue
-from nc_latent_tod.tally import JOBS, RECEIVE_ERRORS, CurrentJob, Tally
 from nc_latent_tod.worker import JobControl, Worker, WorkSummary
-from nc_latent_tod.worker_group import run_workers, visible_gpus
+from nc_latent_tod.worker.attendance import Attendance, workers
+from nc_latent_tod.worker.fleet import overview
+from nc_latent_tod.worker.group import run_workers, visible_gpus
+from nc_latent_tod.worker.tally import JOBS, RECEIVE_ERRORS, CurrentJob, Tally
 
 GROUP = "slow"
 JOB = {"run_id": "train_0_50", "manifest": {"group_id": GROUP}}
@@ -170,7 +170,8 @@ def test_a_worker_is_seen_while_it_works_and_not_after_it_ended(queue: Queue) ->
 
 def test_a_killed_worker_is_gone_and_forgotten_after_a_day(tmp_path: Path) -> None:
     path, queue = tmp_path / "queue", FolderQueue(tmp_path / "queue")
-    code = ("import sys, os; from nc_latent_tod.attendance import Attendance; from nc_latent_tod.tally import Tally;"
+    code = ("import sys, os; from nc_latent_tod.worker.attendance import Attendance;"
+            "from nc_latent_tod.worker.tally import Tally;"
             "from nc_latent_tod.queues.local import FolderQueue;"
             "Attendance(FolderQueue(sys.argv[1]), Tally()).__enter__(); os.kill(os.getpid(), 9)")
     subprocess.run([sys.executable, "-c", code, path], check=False)

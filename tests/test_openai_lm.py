@@ -209,8 +209,8 @@ def test_where_the_server_is_does_not_change_a_jobs_fingerprint_and_what_it_comp
 
 
 def test_without_the_openai_package_the_error_names_the_pip_command():
-    code = ("import sys; sys.modules['openai'] = None\nfrom nc_latent_tod.build_server import server_model\n"
-            "from nc_latent_tod.job_sections import ModelSection\nfrom nc_latent_tod.errors import ConfigError\n"
+    code = ("import sys; sys.modules['openai'] = None\nfrom nc_latent_tod.build.server import server_model\n"
+            "from nc_latent_tod.job.sections import ModelSection\nfrom nc_latent_tod.errors import ConfigError\n"
             "try: server_model(ModelSection(model_type='openai', server={'base_url': 'http://x'}), None)\n"
             "except ConfigError as error: print(error)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

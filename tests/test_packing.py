@@ -8,11 +8,11 @@ from test_prompts import EXAMPLE, PRIOR, TURN
 from toy_labelling import corpus, label, labeller
 from toy_schema import SCHEMA
 
-from nc_latent_tod.packing import call_segments, pack
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tasks.policy import Policy
 from nc_latent_tod.tasks.response import Responding
+from nc_latent_tod.training.packing import call_segments, pack
 
 
 def rooms(state):

@@ -13,7 +13,7 @@ from toy_labelling import ANSWERS, corpus, turns
 from nc_latent_tod.corpus.checkpoint import Checkpoint
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
-from nc_latent_tod.job_sections import OutputSection
+from nc_latent_tod.job.sections import OutputSection
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.manifests.local import LocalManifest
 from nc_latent_tod.pipeline import Control, replay_job, run_job

@@ -59,7 +59,8 @@ def test_a_lease_outlasts_the_reading_of_a_checkpoint(tmp_path: Path, reads: lis
 
 
 @pytest.mark.parametrize("error", [LeaseLostError, InterruptedJobError])
-def test_who_has_lost_the_lease_or_is_to_stop_reads_no_further(tmp_path: Path, reads: list[str], error: type[Exception]) -> None:
+def test_who_has_lost_the_lease_or_is_to_stop_reads_no_further(tmp_path: Path, reads: list[str],
+                                                                   error: type[Exception]) -> None:
     began = time.monotonic()
 
     def check() -> None:

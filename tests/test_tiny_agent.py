@@ -10,8 +10,8 @@ from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, pa
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.huggingface import load
 from nc_latent_tod.simulate import Wording
-from nc_latent_tod.tiny import agent_training, train_tiny_agent
-from nc_latent_tod.tiny_model import grown_model
+from nc_latent_tod.training.tiny import agent_training, train_tiny_agent
+from nc_latent_tod.training.tiny_model import grown_model
 
 
 def test_a_short_run_gives_a_checkpoint_with_the_new_tokens(tmp_path: Path) -> None:

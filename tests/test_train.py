@@ -10,13 +10,13 @@ from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.huggingface import load
-from nc_latent_tod.packing import call_segments
 from nc_latent_tod.simulate import Wording, examples, simulate
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
-from nc_latent_tod.tiny import renamed, train_tiny
-from nc_latent_tod.tiny_model import train_tokenizer
-from nc_latent_tod.train import TrainConfig, train
+from nc_latent_tod.training import TrainConfig, train
+from nc_latent_tod.training.packing import call_segments
+from nc_latent_tod.training.tiny import renamed, train_tiny
+from nc_latent_tod.training.tiny_model import train_tokenizer
 
 SMALL = TrainConfig(steps=4, short_steps=1, long_steps=1, rows=2, length=96, vocabulary=400, width=32, layers=1, heads=2,
                     max_length=256, warmup_steps=2, autocast=False)

@@ -16,7 +16,7 @@ from processes import TESTS, start, wait_until
 from nc_latent_tod.errors import ConfigError, InterruptedJobError, LeaseLostError, PermanentError, RetryableError
 from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.worker import JobControl, Worker, WorkSummary
-from nc_latent_tod.worker_group import threads_per_worker
+from nc_latent_tod.worker.group import threads_per_worker
 
 JOB = {"run_id": "train_0_50"}
 Launch = Callable[[list[str | Path]], subprocess.Popen[bytes]]
@@ -255,7 +255,7 @@ def test_the_second_signal_stops_at_once(
 
 def group(argv: list[str | Path], *, workers: int = 2, cores: int = 6) -> list[str | Path]:
     program = (
-        "import json, os, sys; from nc_latent_tod.worker_group import run_workers;"
+        "import json, os, sys; from nc_latent_tod.worker.group import run_workers;"
         "sys.exit(run_workers([json.loads(sys.argv[3])] * int(sys.argv[1]), env=os.environ, cores=int(sys.argv[2])))"
     )
     return ["-c", program, str(workers), str(cores), json.dumps([sys.executable, *map(str, argv)])]

@@ -16,7 +16,7 @@ from nc_latent_tod.publish import publish
 from nc_latent_tod.simulate import Wording, examples, simulate
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
-from nc_latent_tod.tiny_model import new_model, train_tokenizer
+from nc_latent_tod.training.tiny_model import new_model, train_tokenizer
 
 
 @cache

@@ -9,8 +9,8 @@ from typing import Any
 from nc_latent_tod.aws import DEFAULT_TABLE, Fence
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.job import Job
-from nc_latent_tod.job_places import NAME_PATTERN
-from nc_latent_tod.job_sections import ManifestSection
+from nc_latent_tod.job.places import NAME_PATTERN
+from nc_latent_tod.job.sections import ManifestSection
 from nc_latent_tod.manifests import Manifest
 from nc_latent_tod.queues import Queue
 

@@ -9,7 +9,7 @@ from statistics import fmean
 from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.errors import TurnError
 from nc_latent_tod.job import Job
-from nc_latent_tod.job_sections import TaskSection
+from nc_latent_tod.job.sections import TaskSection
 from nc_latent_tod.labels import Example
 from nc_latent_tod.tasks import Task
 

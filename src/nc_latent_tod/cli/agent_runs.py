@@ -15,7 +15,7 @@ from rich.text import Text
 
 from nc_latent_tod.agent import Reply
 from nc_latent_tod.agent_evaluation import Context, Tally, answered, predictions
-from nc_latent_tod.build_agent import build_agent, read_agent_config
+from nc_latent_tod.build.agent import build_agent, read_agent_config
 from nc_latent_tod.cli.prediction_tables import show_prediction_scores
 from nc_latent_tod.cli.progress import LiveProgress
 from nc_latent_tod.cli.signals import orderly_stop

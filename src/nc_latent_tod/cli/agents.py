@@ -31,7 +31,7 @@ def chat(config: ConfigOption = "packaged:agent", as_json: JsonOption = False) -
 
     Without a terminal, every line of standard input is a turn.
     """
-    from nc_latent_tod.build_agent import build_agent, read_agent_config
+    from nc_latent_tod.build.agent import build_agent, read_agent_config
     from nc_latent_tod.cli.chatting import Chat
 
     remark("loading the agent ...")
@@ -90,8 +90,8 @@ def train_tiny_agent(
     from nc_latent_tod.build import packaged_model
     from nc_latent_tod.cli.progress import LiveProgress
     from nc_latent_tod.cli.simulating import world
-    from nc_latent_tod.tiny import agent_training
-    from nc_latent_tod.tiny import train_tiny_agent as train
+    from nc_latent_tod.training.tiny import agent_training
+    from nc_latent_tod.training.tiny import train_tiny_agent as train
 
     with LiveProgress(standard_error()) as progress:
         checkpoint = train(*world(schema, entities, wording), out, agent_training(steps, seed),

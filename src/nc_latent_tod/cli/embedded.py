@@ -81,8 +81,8 @@ def train_tiny(
     """Train a tiny model of StarCoder's architecture on simulated dialogues, from scratch. Stop it and it can go on."""
     from nc_latent_tod.cli.progress import LiveProgress
     from nc_latent_tod.cli.simulating import world
-    from nc_latent_tod.tiny import train_tiny as train
-    from nc_latent_tod.train import TrainConfig
+    from nc_latent_tod.training import TrainConfig
+    from nc_latent_tod.training.tiny import train_tiny as train
 
     config = TrainConfig(seed=seed) if steps is None else TrainConfig(seed=seed, steps=steps)
     with LiveProgress(standard_error()) as progress:

@@ -50,7 +50,7 @@ def read_config(path: Path, dataset: str | None = None) -> Finetune:
     """Read a configuration file; `dataset` takes the place of its `data.dataset`. Raises `ConfigError`."""
     from nc_latent_tod.errors import ConfigError
     from nc_latent_tod.finetune.config import parse_finetune
-    from nc_latent_tod.section_reading import decode
+    from nc_latent_tod.job.reading import decode
 
     try:
         decoded = decode(path.read_bytes(), str(path), "fine-tuning run")

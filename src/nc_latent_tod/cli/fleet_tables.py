@@ -10,12 +10,12 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from nc_latent_tod.attendance import WorkerRecord
 from nc_latent_tod.cli.tables import ADVICE, dead_letters
-from nc_latent_tod.fleet import Flight, Overview
 from nc_latent_tod.process_id import ProcessId
 from nc_latent_tod.queues.orders import CANCELLED, PAUSED
 from nc_latent_tod.queues.status import Waiting
+from nc_latent_tod.worker.attendance import WorkerRecord
+from nc_latent_tod.worker.fleet import Flight, Overview
 
 _NAMED = 20  # jobs in one line; --json has them all
 _LATE_S = 60.0  # a heartbeat comes every 20 s with the usual lease

@@ -68,7 +68,7 @@ def _open(group: str, queue: str) -> Queue:
     import re
 
     from nc_latent_tod.connect import open_queue
-    from nc_latent_tod.job_places import NAME_PATTERN
+    from nc_latent_tod.job.places import NAME_PATTERN
 
     if not re.fullmatch(NAME_PATTERN, group):
         raise ConfigError(f"No group is called {group!r}: the ids of groups have letters, digits, '_', '.' and '-' only.")

@@ -12,8 +12,8 @@ from nc_latent_tod.cli.console import INTERRUPTED, JsonOption, QueueOption, epil
 from nc_latent_tod.errors import RetryableError
 
 if TYPE_CHECKING:
-    from nc_latent_tod.fleet import Overview
     from nc_latent_tod.queues import Queue
+    from nc_latent_tod.worker.fleet import Overview
 
 app = typer.Typer()
 
@@ -31,7 +31,7 @@ def status(
     """
     from nc_latent_tod.cli.fleet_tables import overview_table
     from nc_latent_tod.connect import open_queue
-    from nc_latent_tod.fleet import overview
+    from nc_latent_tod.worker.fleet import overview
 
     opened = open_queue(queue, must_exist=True)
     if watch:
@@ -48,10 +48,10 @@ def workers(queue: QueueOption = "", as_json: JsonOption = False) -> None:
 
     A worker that ended in order is not shown; one that was killed is shown as gone or silent for a day.
     """
-    from nc_latent_tod.attendance import workers as records
     from nc_latent_tod.cli.fleet_tables import workers_table
     from nc_latent_tod.connect import open_queue
-    from nc_latent_tod.fleet import worker_json
+    from nc_latent_tod.worker.attendance import workers as records
+    from nc_latent_tod.worker.fleet import worker_json
 
     found = records(open_queue(queue, must_exist=True).notes)
     if as_json:
@@ -67,7 +67,7 @@ def _watch(queue: Queue, *, as_json: bool) -> None:
     from rich.live import Live
 
     from nc_latent_tod.cli.fleet_tables import overview_table
-    from nc_latent_tod.fleet import overview
+    from nc_latent_tod.worker.fleet import overview
 
     console = standard_output()
     live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nc_latent_tod import __version__
 from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.tally import COUNTS, Tally
+from nc_latent_tod.worker.tally import COUNTS, Tally
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

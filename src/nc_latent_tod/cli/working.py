@@ -16,9 +16,9 @@ from nc_latent_tod.logs import add_log_fields, logs_are_json
 from nc_latent_tod.pipeline import Control, run_job
 from nc_latent_tod.progress import Progress
 from nc_latent_tod.queues import Queue
-from nc_latent_tod.tally import Ended, Tally
 from nc_latent_tod.worker import JobControl, Worker, WorkSummary
-from nc_latent_tod.worker_group import run_workers, visible_gpus
+from nc_latent_tod.worker.group import run_workers, visible_gpus
+from nc_latent_tod.worker.tally import Ended, Tally
 
 _SHOWN = ("run_id", "dialogues", "dialogues_done", "turns", "turns_done", "turns_resumed", "failures", "seconds")
 

@@ -10,9 +10,9 @@ from pydantic import Field, PositiveInt, model_validator
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.finetune.config import Finetune, parse_finetune
 from nc_latent_tod.job import Job, parse_job
-from nc_latent_tod.job_places import NAME_PATTERN, Place
-from nc_latent_tod.job_section import Section
-from nc_latent_tod.section_reading import read_section
+from nc_latent_tod.job.places import NAME_PATTERN, Place
+from nc_latent_tod.job.reading import read_section
+from nc_latent_tod.job.section import Section
 
 _TO_COME = "made-between-rounds"  # stands for what only a round knows, while the parts are checked
 

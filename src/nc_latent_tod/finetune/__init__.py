@@ -22,7 +22,7 @@ from nc_latent_tod.finetune.material import Material, Packs, collate, gather
 from nc_latent_tod.finetune.model import load_base
 from nc_latent_tod.finetune.state import Finetuned, RunFolder, fingerprint_of, identity_of
 from nc_latent_tod.lm.tokenising import TextTokens
-from nc_latent_tod.mixture import Packer, Part
+from nc_latent_tod.training.mixture import Packer, Part
 
 
 def finetune(config: Finetune, out: Path, *, report: Report = lambda row: None,

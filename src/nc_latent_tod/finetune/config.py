@@ -7,9 +7,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from nc_latent_tod.job_places import Place
-from nc_latent_tod.job_section import Section
-from nc_latent_tod.section_reading import read_section
+from nc_latent_tod.job.places import Place
+from nc_latent_tod.job.reading import read_section
+from nc_latent_tod.job.section import Section
 
 
 class AlsoSection(Section):

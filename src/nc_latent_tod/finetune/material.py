@@ -20,13 +20,13 @@ from nc_latent_tod.database import Database
 from nc_latent_tod.errors import ConfigError, CorpusError, DamagedError
 from nc_latent_tod.finetune.config import Finetune
 from nc_latent_tod.labels import Example
-from nc_latent_tod.mixture import Packer
 from nc_latent_tod.tasks import Task
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.context import no_database
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tasks.policy import Policy
 from nc_latent_tod.tasks.response import Responding
+from nc_latent_tod.training.mixture import Packer
 
 _POOL = 256  # labelled turns that one pack is drawn from
 _DRAWS = 50  # of packs, until one has something to learn

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nc_latent_tod.attendance import Attendance
 from nc_latent_tod.errors import InterruptedJobError, LeaseLostError, NcLatentTodError, PermanentError, RetryableError
-from nc_latent_tod.heartbeat import Heartbeat
-from nc_latent_tod.job_control import JobControl
 from nc_latent_tod.logs import log_fields, notice
 from nc_latent_tod.queues import Delivery, Queue
 from nc_latent_tod.queues.job_name import job_name
 from nc_latent_tod.queues.orders import Order, cancellation, group_of
-from nc_latent_tod.tally import RECEIVE_ERRORS, SECONDS, CurrentJob, Ended, Tally
+from nc_latent_tod.worker.attendance import Attendance
+from nc_latent_tod.worker.control import JobControl
+from nc_latent_tod.worker.heartbeat import Heartbeat
+from nc_latent_tod.worker.tally import RECEIVE_ERRORS, SECONDS, CurrentJob, Ended, Tally
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from nc_latent_tod.job_generation import ActTagGeneration, DstGeneration, GenerationSection
-from nc_latent_tod.job_places import NAME_PATTERN, Place
-from nc_latent_tod.job_section import Section
-from nc_latent_tod.job_server import ServerSection
+from nc_latent_tod.job.generation import ActTagGeneration, DstGeneration, GenerationSection
+from nc_latent_tod.job.places import NAME_PATTERN, Place
+from nc_latent_tod.job.section import Section
+from nc_latent_tod.job.server import ServerSection
 
 _PROPOSALS_ALONE = 8
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
-from nc_latent_tod.attendance import WorkerRecord
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.queues.orders import Order
 from nc_latent_tod.queues.status import DeadLetter, InFlight, Waiting
+from nc_latent_tod.worker.attendance import WorkerRecord
 
 
 @dataclass(frozen=True, slots=True)

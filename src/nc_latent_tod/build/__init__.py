@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nc_latent_tod import __version__
 from nc_latent_tod.aws import Fence
-from nc_latent_tod.build_server import check_scoring, server_model, server_token_counter
+from nc_latent_tod.build.server import check_scoring, server_model, server_token_counter
 from nc_latent_tod.connect import Opened, open_manifest
 from nc_latent_tod.corpus import load_dialogues
 from nc_latent_tod.corpus.entities import EntityTable, load_entities
@@ -24,9 +24,9 @@ from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.grammar import ActsGrammar, ChangeGrammar
 from nc_latent_tod.inference import Inference
 from nc_latent_tod.job import Job
-from nc_latent_tod.job_generation import DstGeneration
-from nc_latent_tod.job_sections import ModelSection, TaskSection
-from nc_latent_tod.job_server import ServerSection
+from nc_latent_tod.job.generation import DstGeneration
+from nc_latent_tod.job.sections import ModelSection, TaskSection
+from nc_latent_tod.job.server import ServerSection
 from nc_latent_tod.labeller import Labeller
 from nc_latent_tod.labels import BeliefState, Example
 from nc_latent_tod.lm import GrammarSampler, LanguageModel, Sampling

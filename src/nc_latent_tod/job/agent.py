@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from nc_latent_tod.job_generation import GenerationSection, SamplingSection
-from nc_latent_tod.job_places import Place
-from nc_latent_tod.job_section import Section
-from nc_latent_tod.job_sections import DstSection, ModelSection, RetrieverSection, TaskSection
+from nc_latent_tod.job.generation import GenerationSection, SamplingSection
+from nc_latent_tod.job.places import Place
+from nc_latent_tod.job.section import Section
+from nc_latent_tod.job.sections import DstSection, ModelSection, RetrieverSection, TaskSection
 
 _TASKS = ("dst", "policy", "response")
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from nc_latent_tod.errors import ConfigError, nearest
-from nc_latent_tod.job_section import Section
+from nc_latent_tod.job.section import Section
 
 _VALUE_CHARACTERS = 80  # of a wrong value are shown
 

@@ -6,8 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from nc_latent_tod.job_places import Place
-from nc_latent_tod.job_section import Section
+from nc_latent_tod.job.places import Place
+from nc_latent_tod.job.section import Section
 
 
 class SamplingSection(Section):

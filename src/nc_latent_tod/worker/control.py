@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nc_latent_tod.errors import LeaseLostError, NcLatentTodError
-from nc_latent_tod.heartbeat import Heartbeat
 from nc_latent_tod.queues import Delivery
+from nc_latent_tod.worker.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
 

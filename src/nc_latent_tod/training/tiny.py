@@ -16,7 +16,7 @@ from nc_latent_tod.tasks.context import Counts
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tasks.policy import Policy
 from nc_latent_tod.tasks.response import Responding
-from nc_latent_tod.train import ANSWERING, TrainConfig, train
+from nc_latent_tod.training import ANSWERING, TrainConfig, train
 
 _DIALOGUES_A_STEP = 12
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from nc_latent_tod.job_places import Place
-from nc_latent_tod.job_section import Section
+from nc_latent_tod.job.places import Place
+from nc_latent_tod.job.section import Section
 
 
 class ServerSection(Section):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nc_latent_tod.labels import Example
-from nc_latent_tod.packing import pack
 from nc_latent_tod.tasks import Order, Task
+from nc_latent_tod.training.packing import pack
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from nc_latent_tod.process_id import ProcessId
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.queues.notes import Notes
 from nc_latent_tod.queues.orders import CANCELLED, Order, Orders
-from nc_latent_tod.tally import JOBS, TURNS, Tally, Totals
+from nc_latent_tod.worker.tally import JOBS, TURNS, Tally, Totals
 
 log = logging.getLogger(__name__)
 

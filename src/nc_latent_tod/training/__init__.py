@@ -23,9 +23,9 @@ from transformers import PreTrainedTokenizerFast
 
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
-from nc_latent_tod.mixture import Packer, Part
 from nc_latent_tod.tasks import Order, Task
-from nc_latent_tod.tiny_model import grown_model, new_model, train_tokenizer
+from nc_latent_tod.training.mixture import Packer, Part
+from nc_latent_tod.training.tiny_model import grown_model, new_model, train_tokenizer
 
 LABELLING: tuple[tuple[str, Order, float], ...] = (
     ("dst", "direct", 0.50), ("dst", "channel", 0.14), ("act_tag", "direct", 0.24), ("act_tag", "channel", 0.12))

@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from nc_latent_tod.job_places import NAME_PATTERN
-from nc_latent_tod.job_sections import (
+from nc_latent_tod.job.places import NAME_PATTERN
+from nc_latent_tod.job.reading import read_section
+from nc_latent_tod.job.sections import (
     ActTagSection,
     DataSection,
     DstSection,
@@ -22,7 +23,6 @@ from nc_latent_tod.job_sections import (
     OutputSection,
     Section,
 )
-from nc_latent_tod.section_reading import read_section
 
 _NOT_IN_FINGERPRINT: dict[str, Any] = {
     "output": True, "wandb": True, "profile": True, "run_id": True,

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 
 from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.job_sections import ModelSection, TaskSection
-from nc_latent_tod.job_server import ServerSection
+from nc_latent_tod.job.sections import ModelSection, TaskSection
+from nc_latent_tod.job.server import ServerSection
 from nc_latent_tod.lm import LanguageModel
 from nc_latent_tod.noisy_channel import uses_channel
 
