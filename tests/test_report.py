@@ -92,10 +92,10 @@ def test_the_worst_dialogues_come_first_by_errors_where_gold_is_given():
 
 def test_rounds_say_how_much_stayed_the_same():
     [first, second] = report(earlier=[("g0", [example("calm"), example("torn"), example("lost")])], gold=GOLD).rounds
-    assert (first.group_id, first.same, first.failed) == ("g0", None, 0)
-    assert (second.group_id, second.same, second.failed) == ("g", pytest.approx(2 / 3), 1)
-    assert second.unparsable == pytest.approx(10 / (8 + 10 + 8 + 3 * 8))
-    assert second.agreement == pytest.approx((7 / 8 + 4 / 10) / 2)
+    assert (first.group_id, first.same, first.health.failed_turns) == ("g0", None, 0)
+    assert (second.group_id, second.same, second.health.failed_turns) == ("g", pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert second.health.unparsable == pytest.approx(10 / (8 + 10 + 8 + 3 * 8))
+    assert second.health.consistency == pytest.approx((7 / 8 + 4 / 10) / 2)
     assert first.scores.overall["joint_goal_accuracy"].value == 1.0
 
 

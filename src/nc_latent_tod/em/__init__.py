@@ -18,13 +18,13 @@ from nc_latent_tod.confidence import TASKS
 from nc_latent_tod.connect import open_manifest
 from nc_latent_tod.corpus.examples import read_examples, write_bytes
 from nc_latent_tod.corpus.gold import GoldTurns, load_gold
-from nc_latent_tod.em.agreement import Agreement, Health, Labels, agreement, health, issue_row, issues
 from nc_latent_tod.em.config import Em, finetune_of, group, job_of
 from nc_latent_tod.em.ranking import learn_ranker
 from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.job import Job
 from nc_latent_tod.manifests import Manifest
 from nc_latent_tod.metrics import compare, pair, score
+from nc_latent_tod.metrics.agreement import Agreement, Health, Labels, agreement, health, issue_row, issues
 from nc_latent_tod.publish import publish
 from nc_latent_tod.queues.local import FolderQueue
 

@@ -11,6 +11,7 @@ from nc_latent_tod.confidence import TASKS, TaskConfidence, Temperatures, task_c
 from nc_latent_tod.labels import Example, Gold
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.metrics import Scores, pair, score
+from nc_latent_tod.metrics.agreement import Health, health
 from nc_latent_tod.metrics.calibration import Calibration, calibrate
 from nc_latent_tod.report.dialogues import shown_dialogues
 from nc_latent_tod.schema import Schema
@@ -23,10 +24,7 @@ class Round:
     """One group of a lineage, oldest first."""
 
     group_id: str
-    turns: int
-    failed: int
-    unparsable: float | None  # share of the samples that did not parse
-    agreement: float | None  # mean share of the samples that gave the chosen change: self-consistency
+    health: Health
     same: float | None  # share of the turns whose change is that of the round before; None in the first
     scores: Scores | None
 
@@ -121,14 +119,7 @@ def _rounds(rounds: Sequence[tuple[str, Sequence[Example]]], schema: Schema,
         now = {(e.turn.dialogue_id, e.turn.turn_id): e for e in examples}
         both = [key for key in now if key in before]
         same = sum(now[key].label.change == before[key].label.change for key in both)
-        candidates = [c for e in examples for outcome in e.label.tasks.values() for c in outcome.candidates]
-        samples = sum(c.count for c in candidates)
-        agreed = [sure.agreement for e in examples if (sure := task_confidence(e.label.tasks.get("dst")))
-                  and sure.agreement is not None]
-        found.append(Round(
-            group_id, len(examples), sum(bool(e.label.failures) for e in examples),
-            sum(c.count for c in candidates if c.error) / samples if samples else None,
-            sum(agreed) / len(agreed) if agreed else None, same / len(both) if both else None,
-            score(pair(examples, gold), schema=schema) if gold is not None else None))
+        found.append(Round(group_id, health(now), same / len(both) if both else None,
+                           score(pair(examples, gold), schema=schema) if gold is not None else None))
         before = now
     return found

@@ -83,9 +83,10 @@ def _rounds(rounds: Sequence[Round]) -> str:
     for found in rounds:
         scored = [_number(found.scores.overall[name]) if found.scores else ""
                   for name in ("joint_goal_accuracy", "slot_f1", "act_f1")]
-        rows.append([found.group_id, f"{found.turns:,}", f"{found.failed:,}", _share(found.unparsable), _share(found.agreement),
-                     _share(found.same), *scored])
-    return _table(["group", "turns", "failed", "unparsable samples", "samples that agree", "changes as before",
+        health = found.health
+        rows.append([found.group_id, f"{health.turns:,}", _share(health.failed_turns), _share(health.unparsable),
+                     _share(health.consistency), _share(found.same), *scored])
+    return _table(["group", "turns", "failed turns", "unparsable samples", "samples that agree", "changes as before",
                    "joint goal accuracy", "slot f1", "act f1"], rows)
 
 
