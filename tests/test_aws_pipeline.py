@@ -61,7 +61,7 @@ def test_a_corpus_is_labelled_on_aws_as_on_folders(folder: Path, shared: dict, m
     assert "0 enqueued, 3 already there" in call("enqueue", "jobs").stdout
     worked = call("work", "--drain")
     assert worked.exit_code == 0, worked.stderr
-    assert json.loads(call("status", "--json").stdout) == {"ready": 0, "in_flight": [], "done": 3, "dead": []}
+    assert {key: value for key, value in json.loads(call("status", "--json").stdout).items() if value} == {"done": 3}
 
     monkeypatch.setenv("NC_LATENT_TOD_QUEUE_PATH", "queue")
     write_jobs(folder)

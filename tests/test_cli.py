@@ -159,8 +159,8 @@ def test_enqueued_jobs_are_done_once_however_often_they_are_enqueued(folder):
     worked = call("work", "--drain")
 
     assert worked.exit_code == 0, worked.stderr
-    assert json.loads(call("status", "--json").stdout) == {"ready": 0, "in_flight": [], "done": 3, "dead": [], "orders": [],
-                                                           "turns_per_second": None, "seconds_left": 0.0}
+    status = json.loads(call("status", "--json").stdout)
+    assert {key: value for key, value in status.items() if value} == {"done": 3}
     assert len(list(Path("manifest/mine").glob("*.json"))) == 3
 
 

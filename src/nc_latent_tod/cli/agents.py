@@ -25,7 +25,7 @@ class Context(StrEnum):
     own = "own"
 
 
-@app.command(epilog=epilog("nc-latent-tod chat", "printf 'i need a cheap hotel\\n/state\\n' | nc-latent-tod chat"))
+@app.command(epilog=epilog("nc-latent-tod chat", "printf 'i need a place to stay\\n/state\\n' | nc-latent-tod chat"))
 def chat(config: ConfigOption = "packaged:agent", as_json: JsonOption = False) -> None:
     """Talk to the agent: it shows what it understood, looked up and decided. /state, /reset, /quit, /help.
 

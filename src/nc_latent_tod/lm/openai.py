@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 Scoring = Literal["auto", "echo", "prompt_logprobs", "none"]
 
-_PROBES = ('agent.find(area="east")]\n', "def label(turn):\n    return [", "x = 1\ny =")
+_PROBES = ('agent.find(name="one")]\n', "def label(turn):\n    return [", "x = 1\ny =")
 _TOLERANCE_NATS = 0.05  # between two answers of one server on one token; servers batch and round
 _T = TypeVar("_T")
 _A = TypeVar("_A")
