@@ -52,7 +52,7 @@ def _lines(rounds: Sequence[Round]) -> list[Line]:
     return [
         Line("joint goal accuracy", "#2563eb", scored("joint_goal_accuracy")), Line("slot F1", "#0d9488", scored("slot_f1")),
         Line("act F1", "#7c3aed", scored("act_f1")),
-        Line("agreement with the round before", "#d97706", plain(same)),
+        Line("same changes as before", "#d97706", plain(same)),
         Line("self-consistency", "#65a30d", plain([one.health.consistency for one in rounds])),
         Line("failed turns", "#dc2626", plain([one.health.failed_turns for one in rounds]))]
 
