@@ -57,8 +57,8 @@ def label_logs(folder: Path, logs: str, schema: str | None, entities: str | None
 
 def _write_job(folder: Path, logs: str, split: str, schema: str, entities: str | None) -> tuple[Path, Job]:
     data = {"eval_set_path_or_name": logs, "eval_set_split_name": split, "schema_path": schema}
-    model = {"model": {"model_type": "none"}}
-    job = {"data": {**data, **({"entities_path": entities} if entities else {})}, "dst": model, "act_tag": model,
+    task = {"model": {"model_type": "none"}, "retriever": {"model_name_or_path": "packaged:minilm"}}
+    job = {"data": {**data, **({"entities_path": entities} if entities else {})}, "dst": task, "act_tag": task,
            "output": {"labels_url": str(folder / "outputs")},
            "manifest": {"type": "local", "manifest_path": str(folder / "manifest"), "group_id": GROUP}}
     file = folder / "jobs" / f"{GROUP}_{split}.json"

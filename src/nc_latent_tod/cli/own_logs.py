@@ -43,7 +43,7 @@ report   {report}: open it in a browser
 Labelled by rules that read the schema, with no model: look before you trust. Next:
   {program()} explain {GROUP} {again.dialogue_id} {again.turn_id} --job {done.job_files[0]}
 Better descriptions and possible values in the schema, or an entity table, give better labels. A language model reads more: in
-{done.job_files[0]} replace "model_type": "none" by your model (docs/jobs.md), then:
+{done.job_files[0]} replace "model_type": "none" by your model (docs/jobs.md) and group_id by another name, then:
   {program()} label {done.job_files[0]}""")
 
 
