@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import nc_latent_tod
 from nc_latent_tod.build import Builder
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.dialogue import Turn
@@ -16,6 +19,7 @@ from nc_latent_tod.lm.huggingface import HuggingFaceLM, load
 from nc_latent_tod.parsing import parse_change
 from nc_latent_tod.tasks.dst import StateTracking
 
+TINY = str(Path(nc_latent_tod.__file__).parent / "data" / "tiny-starcoder")
 CLINIC = Path(__file__).parent / "data" / "clinic"
 SCHEMA = load_schema(CLINIC / "schema.json")
 TASK = StateTracking(SCHEMA, "none")
@@ -25,9 +29,7 @@ SAMPLING = Sampling(n=6, top_p=0.95, max_new_tokens=96)
 
 @pytest.fixture(scope="module")
 def lm() -> HuggingFaceLM:
-    import nc_latent_tod
-
-    return load(str(Path(nc_latent_tod.__file__).parent / "data" / "tiny-starcoder"))
+    return load(TINY)
 
 
 def asked(turns):
@@ -48,12 +50,16 @@ def test_every_sample_of_a_foreign_schema_that_ends_parses(lm):
 
 def test_log_probabilities_are_those_of_the_model_without_the_grammar(lm):
     grammars, prompts = asked(TURNS[:1])
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(TINY).float(), AutoTokenizer.from_pretrained(TINY)
 
-    drawn = [c for c in lm.sample_within(grammars, prompts, SAMPLING, [1])[0] if c.finished]
+    [branches] = lm.sample_branches(prompts, SAMPLING, [1], "", grammars)
 
-    [scores] = lm.loglikelihood([(prompts[0], [(f"{c.text}\n",) for c in drawn])])
-    tokens_agree = [abs(c.logprob - score) < 1e-3 for c, (score,) in zip(drawn, scores, strict=True)]
-    assert any(tokens_agree)  # a drawn text may be cut into tokens otherwise than it was drawn
+    start = tokenizer.encode(prompts[0], add_special_tokens=False)
+    for branch in branches:
+        with torch.inference_mode():
+            logits = model(torch.tensor([[*start, *branch.token_ids]])).logits[0, len(start) - 1 : -1]
+        own = logits.log_softmax(-1)[range(len(branch.token_ids)), branch.token_ids]
+        assert branch.logprobs == pytest.approx(own.tolist(), abs=1e-4)
 
 
 def test_a_turn_draws_the_same_alone_and_beside_another(lm):
