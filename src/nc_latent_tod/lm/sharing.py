@@ -6,6 +6,7 @@ and none of them is copied to the rows: see `shared_attention`. `prefill` holds 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from nc_latent_tod.lm import TokenCount
 from nc_latent_tod.lm.batching import passes
 from nc_latent_tod.lm.prefill import Limits, Preambles, copy_cache, takes_positions
 from nc_latent_tod.lm.shared_attention import SHARED_PREFIX, Segment, SharedPrefix
+
+logger = logging.getLogger(__name__)
 
 _ALIKE = {torch.float32: 1e-3}  # of the largest logit, by which the probe's may differ; half precision rounds more
 _ALIKE_IN_HALF = 5e-2
@@ -153,7 +156,9 @@ def can_share(model: Any) -> bool:
             real = torch.ones(2, 2, dtype=torch.bool)
             found = sharing.extend(rows, text[:, 4:].expand(2, -1), real, real)[-2:].float()
             plain = model(input_ids=text.to(model.device), use_cache=False).logits[0, -2:].float().to(found.device)
-    except (NotImplementedError, TypeError, KeyError, AttributeError):
+    except (NotImplementedError, TypeError, KeyError, AttributeError) as error:
+        logger.info("attention of %s does not take a shared prefix (%s: %s): prompts are copied to their rows",
+                    type(model).__name__, type(error).__name__, error)
         return False
     allowed = _ALIKE.get(model.dtype, _ALIKE_IN_HALF) * float(plain.abs().max())
     return bool((found - plain).abs().max() <= allowed)
