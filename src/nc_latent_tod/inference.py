@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from nc_latent_tod.asking import NO_CANDIDATE_PARSED, Inferred, failed, turn_by_turn
 from nc_latent_tod.dialogue import Turn
@@ -130,9 +130,10 @@ class Inference:
 
     def _sample(self, questions: Sequence[Question]) -> Sequence[list[Completion]]:
         prompts, seeds = [q.prompt.text for q in questions], [q.seed for q in questions]
-        if self.grammar and isinstance(self.lm, GrammarSampler):
+        if self.grammar:
             grammars = [self.grammar(q.turn, q.prior) for q in questions]
-            return self.lm.sample_within(grammars, prompts, self.sampling, seeds, shared_prefix=self.task.preamble)
+            sampler = cast(GrammarSampler, self.lm)
+            return sampler.sample_within(grammars, prompts, self.sampling, seeds, shared_prefix=self.task.preamble)
         return self.lm.sample(prompts, self.sampling, seeds, shared_prefix=self.task.preamble)
 
     def _candidates(self, question: Question, completions: Sequence[Completion]) -> list[Candidate]:
