@@ -79,15 +79,20 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
 def _run_queued(waiting: Sequence[Job], path: Path, start_workers: Callable[[Path], int], say: Callable[[str], None]) -> None:
     if not waiting:
         return
-    queue = FolderQueue(path)
-    for job in waiting:
-        queue.put(job.model_dump(mode="json", exclude_defaults=True))
-    if dead := [letter.name for letter in queue.status().dead]:
-        queue.redrive(dead)  # of an earlier attempt: its cause may be gone
+    enqueue(waiting, path)
     say(f"{len(waiting)} jobs in the folder queue, two workers")
     if code := start_workers(path):
         raise RetryableError(f"A worker ended with code {code}; see: nc-latent-tod status --queue {path}. "
                              "The same command goes on where it stopped.")
+
+
+def enqueue(jobs: Sequence[Job], path: Path) -> None:
+    """Put jobs into the folder queue at `path`, dead letters of an earlier attempt too: their cause may be gone."""
+    queue = FolderQueue(path)
+    for job in jobs:
+        queue.put(job.model_dump(mode="json", exclude_defaults=True))
+    if dead := [letter.name for letter in queue.status().dead]:
+        queue.redrive(dead)
 
 
 def write_jobs(folder: Path, *, fresh: bool = False) -> dict[str, Job]:

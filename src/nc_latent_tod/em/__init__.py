@@ -26,7 +26,7 @@ from nc_latent_tod.manifests import Manifest
 from nc_latent_tod.metrics import compare, pair, score
 from nc_latent_tod.metrics.agreement import Agreement, Health, Labels, agreement, health, issue_row, issues
 from nc_latent_tod.publish import publish
-from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.quickstart import enqueue
 
 SCORES = ("joint_goal_accuracy", "turn_accuracy", "slot_f1", "act_f1", "act_slot_value_f1")
 
@@ -125,11 +125,7 @@ def _work(jobs: Sequence[Job], manifest: Manifest, path: Path, config: Em, steps
 
     if not (waiting := unfinished()):
         return
-    queue = FolderQueue(path)
-    for job in waiting:
-        queue.put(job.model_dump(mode="json", exclude_defaults=True))
-    if dead := [letter.name for letter in queue.status().dead]:
-        queue.redrive(dead)  # of an earlier attempt: its cause may be gone
+    enqueue(waiting, path)
     steps.say(f"{waiting[0].manifest.group_id}: {len(waiting)} of {len(jobs)} jobs are labelled now")
     code = steps.work(path, min(config.workers, len(waiting)), config.threads)
     if left := unfinished():
