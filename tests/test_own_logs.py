@@ -64,6 +64,31 @@ def test_a_folder_with_other_files_is_left_alone(logs, tmp_path):
     assert done.exit_code == 2 and "holds files that no quickstart has written" in done.stderr
 
 
+def test_a_wrong_schema_leaves_the_earlier_labels(logs):
+    quickstart("--schema", SCHEMA)
+
+    assert quickstart("--schema", "none.json").exit_code == 2
+    assert quickstart("--schema", SCHEMA, "--entities", "none.csv").exit_code == 2
+
+    assert list(Path("own_logs/manifest/own_logs").glob("*.json")) and list(Path("own_logs/datasets").iterdir())
+
+
+def test_labels_that_another_job_made_there_are_not_deleted(logs):
+    quickstart("--schema", SCHEMA)
+    file = Path("own_logs/jobs/own_logs_train.json")
+    job = json.loads(file.read_text())
+    file.write_text(json.dumps({**job, "seed": 1, "manifest": {**job["manifest"], "group_id": "by_a_model"}}))
+    CliRunner().invoke(app, ["label", str(file)])
+
+    again = quickstart("--schema", SCHEMA)
+
+    assert again.exit_code == 2 and "own_logs_train.json was changed or made" in again.stderr
+    file.write_text(json.dumps(job))
+    assert "own_logs/manifest/by_a_model was changed or made" in quickstart("--schema", SCHEMA).stderr
+    assert list(Path("own_logs/manifest/by_a_model").glob("*.json"))
+    assert quickstart("--schema", SCHEMA, "--fresh").exit_code == 0 and not Path("own_logs/manifest/by_a_model").exists()
+
+
 def test_no_model_library_is_loaded(logs):
     program = ("import sys\nfrom nc_latent_tod.cli import app\n"
                f"try:\n    app(['quickstart', '--logs', 'logs.jsonl', '--schema', {SCHEMA!r}])\n"

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from nc_latent_tod.build import Builder, schema_of
 from nc_latent_tod.connect import open_manifest
-from nc_latent_tod.corpus import split_names
+from nc_latent_tod.corpus import load_dialogues, split_names
+from nc_latent_tod.corpus.entities import load_entities
+from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.job import Job, parse_job
 from nc_latent_tod.labels import Example
@@ -19,6 +21,8 @@ from nc_latent_tod.publish import Published, publish
 from nc_latent_tod.quickstart import prepare_folder
 
 GROUP = "own_logs"
+
+_NO_MODEL = {"model_type": "none"}
 
 
 @dataclass(frozen=True)
@@ -31,18 +35,27 @@ class Labelled:
     seconds: float  # of labelling, with the reading of schema, table and logs
 
 
-def label_logs(folder: Path, logs: str, schema: str | None, entities: str | None, control: Control | None = None) -> Labelled:
+def label_logs(folder: Path, logs: str, schema: str | None, entities: str | None, control: Control | None = None, *,
+               fresh: bool = False) -> Labelled:
     """Label `logs` by proposals alone and publish them, everything below `folder`, over what an earlier call left there.
 
-    The job files stay: with another `model` section they are the next run. Raises what `load_dialogues`, `load_schema` and
-    `load_entities` raise; `ConfigError` where `schema` is None or `folder` holds something else.
+    The job files stay: with another `model` section they are the next run, and what that made is replaced with `fresh` alone.
+    Raises what `load_dialogues`, `load_schema` and `load_entities` raise, before anything is replaced; `ConfigError` where
+    `schema` is None or `folder` holds something else.
     """
     if schema is None:
         raise ConfigError(f"Labels follow a schema: give that of {logs} with --schema. `nc-latent-tod schema draft TABLE` "
                           "drafts one from a CSV or JSON entity table.")
-    splits = split_names(logs)
-    prepare_folder(folder, f"jobs/{GROUP}_*.json", fresh=True)
     began = time.monotonic()
+    splits = split_names(logs)
+    for split in splits:
+        load_dialogues(logs, split)
+    known = load_schema(schema)
+    if entities:
+        load_entities(entities, known)
+    if not fresh:
+        _refuse_others(folder)
+    prepare_folder(folder, f"jobs/{GROUP}_*.json", fresh=True)
     files: list[Path] = []
     examples: list[Example] = []
     builder = Builder()
@@ -55,9 +68,27 @@ def label_logs(folder: Path, logs: str, schema: str | None, entities: str | None
     return Labelled(files, published, examples, seconds)
 
 
+def _refuse_others(folder: Path) -> None:
+    """Raise `ConfigError` where `folder` holds what was made by other jobs than an earlier call's: it would be deleted."""
+    changed = [file for file in sorted(folder.glob(f"jobs/{GROUP}_*.json")) if not _is_ours(file)]
+    groups = [found for found in sorted(folder.glob("manifest/*")) if found.name != GROUP]
+    if changed or groups:
+        raise ConfigError(f"{(changed + groups)[0]} was changed or made after the first labelling, and this command starts over: "
+                          "it deletes jobs, labels and datasets there. Give another folder with --out, or delete them with "
+                          "--fresh.")
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        job = json.loads(file.read_text("utf-8"))
+        return job["manifest"]["group_id"] == GROUP and all(job[task]["model"] == _NO_MODEL for task in ("dst", "act_tag"))
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def _write_job(folder: Path, logs: str, split: str, schema: str, entities: str | None) -> tuple[Path, Job]:
     data = {"eval_set_path_or_name": logs, "eval_set_split_name": split, "schema_path": schema}
-    task = {"model": {"model_type": "none"}, "retriever": {"model_name_or_path": "packaged:minilm"}}
+    task = {"model": _NO_MODEL, "retriever": {"model_name_or_path": "packaged:minilm"}}
     job = {"data": {**data, **({"entities_path": entities} if entities else {})}, "dst": task, "act_tag": task,
            "output": {"labels_url": str(folder / "outputs")},
            "manifest": {"type": "local", "manifest_path": str(folder / "manifest"), "group_id": GROUP}}

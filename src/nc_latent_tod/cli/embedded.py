@@ -95,7 +95,8 @@ def quickstart(
     out: Annotated[Path | None, typer.Option("--out", show_default=False, help="The folder of everything that it writes. "
                                              "Default: quickstart, or own_logs with --logs.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of reusing finished runs. With --logs it always "
-                                                        "does.")] = False,
+                                                        "does, and this deletes what other jobs made there too.")]
+    = False,
     logs: Annotated[str | None, typer.Option("--logs", metavar="FILE", show_default=False,
                                              help="Label these dialogues (JSONL, CSV or a folder) instead of the packaged "
                                                   "ones, without a model: schema, entity table and rules.")] = None,
@@ -110,7 +111,7 @@ def quickstart(
     if logs is not None:
         from nc_latent_tod.cli.own_logs import label_own_logs
 
-        label_own_logs(out or Path("own_logs"), logs, schema, entities, as_json=as_json)
+        label_own_logs(out or Path("own_logs"), logs, schema, entities, fresh=fresh, as_json=as_json)
         return
     if schema or entities:
         raise ConfigError("--schema and --entities go with --logs: the packaged dialogues have a schema of their own.")

@@ -24,10 +24,11 @@ from nc_latent_tod.report.page import page
 _VALUES_SHOWN, _ROWS_SHOWN, _DIALOGUES_SHOWN = 4, 24, 1000
 
 
-def label_own_logs(folder: Path, logs: str, schema: str | None, entities: str | None, *, as_json: bool) -> None:
+def label_own_logs(folder: Path, logs: str, schema: str | None, entities: str | None, *, fresh: bool, as_json: bool) -> None:
     """Label, publish and show."""
     with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
-        done = label_logs(folder, logs, schema, entities, Control(should_stop=stop.is_asked_for, report=progress.job))
+        done = label_logs(folder, logs, schema, entities, Control(should_stop=stop.is_asked_for, report=progress.job),
+                          fresh=fresh)
     if as_json:
         print_json(_summary(done))
         return
