@@ -119,6 +119,16 @@ def test_relative_and_absolute_names_of_a_folder_are_one(tmp_path: Path, monkeyp
         assert find_orphans(manifest, "g", url, older_than_s=0) == []
 
 
+def test_labels_that_an_entry_names_by_another_path_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    labels = f"{tmp_path}/link/labels/run_0-00000000.jsonl.gz"
+    manifest = LocalManifest(tmp_path / "manifest")
+    manifest.add(ManifestEntry("g", "run_0", 1, labels, "train", labels, write_examples(labels, [])))
+
+    assert names(manifest, str(tmp_path / "disk")) == {}
+
+
 def test_half_written_files_are_found_beside_entries_and_parts_too(manifest: LocalManifest, url: str) -> None:
     if not url.startswith(("s3:", "memory:")):
         write_bytes(f"{url}/checkpoints/run_1/.part-000000-0.jsonl.x7.tmp", b"{")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import fsspec
 
 from nc_latent_tod.errors import RetryableError
-from nc_latent_tod.manifests import Manifest, ManifestEntry
+from nc_latent_tod.manifests import Manifest
 from nc_latent_tod.s3 import register
 
 register()
@@ -42,18 +42,19 @@ class Orphan:
 def find_orphans(manifest: Manifest, group_id: str, labels_url: str, *, older_than_s: float) -> list[Orphan]:
     """Orphans below `labels_url`, as jobs of the group leave them. Files younger than `older_than_s` count as in use.
 
-    No label file that any group of the manifest names is among them. Raises as the manifest does, `RetryableError` where the
-    storage fails.
+    No label file that any group of the manifest names is among them, wherever the entry says that it is: a link, a mount or a
+    move gives a file other paths, and its name is of one attempt alone. Raises as the manifest does, `RetryableError` where
+    the storage fails.
     """
     try:
         file_system, root = fsspec.core.url_to_fs(labels_url)
         # The files first: one whose entry is added meanwhile must not look forgotten.
         labels, checkpoints = (_files(file_system, f"{root}/{folder}") for folder in ("labels", "checkpoints"))
         groups = {group: manifest.entries(group) for group in {*manifest.groups(), group_id}}
-        named = {_place(entry) for entries in groups.values() for entry in entries}
+        named = {_file_name(entry.labels_url) for entries in groups.values() for entry in entries}
         finished = {entry.run_id for entry in groups[group_id]}
         found = [*_of_manifest(manifest.leftovers()),
-                 *_label_files(labels, finished, {path for system, path in named if system == file_system.protocol}),
+                 *_label_files(labels, finished, named),
                  *_checkpoint_files(file_system, f"{root}/checkpoints/", checkpoints, finished, group_id)]
     except OSError as error:
         raise RetryableError(f"Cannot look through {labels_url}: {error}.") from error
@@ -84,8 +85,9 @@ def _of_manifest(paths: Sequence[str]) -> Iterator[Orphan]:
 
 def _label_files(files: dict[str, dict[str, Any]], finished: set[str], named: set[str]) -> Iterator[Orphan]:
     for path, info in files.items():
-        match = _LABELS.fullmatch(path.rpartition("/")[2])
-        labels = [_VECTORS.sub(ending, path) for ending in (".jsonl", ".jsonl.gz")]
+        name = _file_name(path)
+        match = _LABELS.fullmatch(name)
+        labels = [_VECTORS.sub(ending, name) for ending in (".jsonl", ".jsonl.gz")]
         if named.isdisjoint(labels) and (match or path.endswith(".tmp")):  # files of other making are left alone
             kind: Kind = "leftover" if match is None else "superseded" if match["run"] in finished else "unfinished"
             yield Orphan(path, kind, int(info.get("size") or 0), _age_s(info))
@@ -120,11 +122,8 @@ def _files(file_system: Any, folder: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _place(entry: ManifestEntry) -> tuple[Any, str]:
-    if not entry.labels_url:
-        return "", ""
-    file_system, path = fsspec.core.url_to_fs(entry.labels_url)
-    return file_system.protocol, path
+def _file_name(place: str) -> str:
+    return place.rpartition("/")[2]
 
 
 def _age_s(info: dict[str, Any]) -> float:
