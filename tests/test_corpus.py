@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nc_latent_tod.corpus import load_dialogues
+from nc_latent_tod.corpus import load_dialogues, partitions
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, CorpusError
 
@@ -155,6 +155,17 @@ def test_a_range_is_whole_dialogues_in_corpus_order(tmp_path):
     assert ids == [f"d{i}" for i in range(50, 100)]
     assert len(load_dialogues(logs, "train_100_150")) == 20
     assert load_dialogues(logs, "logs_0_2") == load_dialogues(logs)[:2]
+
+
+def test_a_split_is_cut_up_even_where_its_name_looks_like_a_range(tmp_path):
+    for month in ("05", "06"):
+        jsonl(tmp_path / f"logs_2024_{month}.jsonl", *many(5))
+
+    parts = partitions(tmp_path, "logs_2024_05", 5, 3)
+
+    assert parts == ["logs_2024_05_0_3", "logs_2024_05_3_5"]
+    assert [[d.dialogue_id for d in load_dialogues(tmp_path, part)] for part in parts] == [["d0", "d1", "d2"], ["d3", "d4"]]
+    assert partitions(tmp_path, "logs_2024_05_1_4", 3, 2) == ["logs_2024_05_1_3", "logs_2024_05_3_4"]
 
 
 def test_folders_of_dialogue_files_are_splits(tmp_path):

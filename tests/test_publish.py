@@ -92,6 +92,14 @@ def test_a_group_becomes_a_dataset_with_the_published_columns(tmp_path, two):
     assert (row["failures"], row["run_id"], row["job_fingerprint"]) == (["dst: no_candidate_parsed"], "run", "j1")
 
 
+def test_splits_that_are_called_after_months_are_no_ranges_with_gaps(tmp_path):
+    months = [partition(tmp_path, "logs_2024_05", ids(0, 3)), partition(tmp_path, "logs_2024_06", ids(3, 7))]
+
+    published = publish(manifest_of(tmp_path, *months), "a group", schema=SCHEMA, to=tmp_path / "out")
+
+    assert (published.dialogues, published.left_out) == (7, ())
+
+
 def test_rows_are_ordered_and_no_dialogue_is_in_both_splits(tmp_path, two):
     published = publish(manifest_of(tmp_path, *two), "a group", schema=SCHEMA, to=tmp_path / "out", validation_dialogues=5)
     dataset = datasets.load_from_disk(published.path)

@@ -130,9 +130,8 @@ def _turns_source(data: object, name: str) -> Source:
 def select(splits: dict[str, Source], split: str | None, name: str) -> tuple[Source, int, int | None]:
     """The split to read and the range of its dialogues, to the end where that is None. Raises `CorpusError`."""
     if len(splits) == 1:
-        base, only = next(iter(splits.items()))
-        splits = {base: only, _stem(Path(name.removeprefix(PACKAGED))): only}
-        split = split or base
+        split = split or next(iter(splits))
+    splits = _by_all_names(splits, name)
     if split in splits:
         return splits[split], 0, None
     match = _RANGE.fullmatch(split or "")
@@ -144,6 +143,25 @@ def select(splits: dict[str, Source], split: str | None, name: str) -> tuple[Sou
     asked = f"has no split {split!r}.{nearest(split, splits)}" if split else "has several splits: name one."
     raise CorpusError(f"{name} {asked} There are: {', '.join(splits)}; a range is BASE_START_END, such as "
                       f"{next(iter(splits))}_0_50.")
+
+
+def _by_all_names(splits: dict[str, Source], name: str) -> dict[str, Source]:
+    """The splits, and an only one by the name of its folder or file too."""
+    if len(splits) != 1:
+        return splits
+    base, only = next(iter(splits.items()))
+    return {base: only, _stem(Path(name.removeprefix(PACKAGED))): only}
+
+
+def partitions(path_or_name: str | Path, split: str, dialogues: int, size: int, *, format: str = "auto") -> list[str]:
+    """The ranges of `size` dialogues that cut up `split`, a split or a range of one, which has so many dialogues.
+
+    What looks like a range may be the name of a split: `logs_2024_05`.
+    """
+    names = _by_all_names(open_splits(path_or_name, format=format), str(path_or_name))
+    match = None if split in names else _RANGE.fullmatch(split)
+    base, start = (match["base"], int(match["start"])) if match else (split, 0)
+    return [f"{base}_{start + at}_{start + min(at + size, dialogues)}" for at in range(0, dialogues, size)]
 
 
 def _stem(path: Path) -> str:

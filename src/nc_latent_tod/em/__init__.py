@@ -7,7 +7,6 @@ its record, the round's record), so a run that was killed anywhere goes on with 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from nc_latent_tod.build import dialogues_of, schema_of
 from nc_latent_tod.confidence import TASKS
 from nc_latent_tod.connect import open_manifest
+from nc_latent_tod.corpus import partitions
 from nc_latent_tod.corpus.examples import read_examples, write_bytes
 from nc_latent_tod.corpus.gold import GoldTurns, load_gold
 from nc_latent_tod.em.config import Em, finetune_of, group, job_of
@@ -30,7 +30,6 @@ from nc_latent_tod.quickstart import enqueue
 
 SCORES = ("joint_goal_accuracy", "turn_accuracy", "slot_f1", "act_f1", "act_slot_value_f1")
 
-_RANGE = re.compile(r"(?P<base>.+)_(?P<start>\d+)_(?P<end>\d+)")
 _MAY_CHANGE = {"rounds", "stop", "gold", "workers", "threads"}  # between two calls on one folder
 
 
@@ -137,11 +136,9 @@ def _work(jobs: Sequence[Job], manifest: Manifest, path: Path, config: Em, steps
 def _jobs(config: Em, out: Path, number: int, model: Mapping[str, Any] | None) -> list[Job]:
     """The jobs of a round: one a partition. Later rounds take their examples from the round before."""
     template = job_of(config, number, model, out=str(out))
-    split = template.data.eval_set_split_name
-    match = _RANGE.fullmatch(split)
-    base, start = (match["base"], int(match["start"])) if match else (split, 0)
-    size = len(dialogues_of(template))
-    parts = [f"{base}_{start + at}_{start + min(at + config.partition, size)}" for at in range(0, size, config.partition)]
+    data = template.data
+    parts = partitions(data.eval_set_path_or_name, data.eval_set_split_name, len(dialogues_of(template)), config.partition,
+                       format=data.format)
     seeded = group(config, number - 1) if number and template.manifest.seed_retrievers_from_manifest else None
     jobs = [job_of(config, number, model, split=part, seeded_by=seeded, out=str(out)) for part in parts]
     if not number and jobs[0].manifest.seed_retrievers_from_manifest and jobs[0].manifest.seed_group_id is None:

@@ -87,6 +87,10 @@ def _ranges(entries: Sequence[ManifestEntry]) -> dict[str, list[tuple[int, int, 
 
 
 def _matched(entries: Sequence[ManifestEntry]) -> Iterator[tuple[str, int, int, ManifestEntry]]:
+    """The entries of ranges. A split's own name may look like one (`logs_2024_05`): it cannot be one if nothing lies between
+    its numbers, or more dialogues than it says."""
     for entry in entries:
         if match := _RANGE.fullmatch(entry.labelled_dataset_split_name):
-            yield match["base"], int(match["start"]), int(match["end"]), entry
+            start, end = int(match["start"]), int(match["end"])
+            if start < end and entry.num_dialogues <= end - start:
+                yield match["base"], start, end, entry
