@@ -322,6 +322,22 @@ def test_more_dead_letters_than_a_batch_holds_are_all_looked_at_and_let_go(queue
     assert waiting(sqs) == (12, 11)
 
 
+def test_more_dead_letters_than_are_read_in_a_minute_come_to_an_end(queue: SqsQueue, sqs: StrictSqs, monkeypatch) -> None:
+    for number in range(80):
+        sqs.send_message("dead.fifo", "hello", f"group_{number}", f"{number}")
+    receive, receipts = sqs.receive_message, iter(range(50))
+
+    def receive_slowly(**request: Any) -> dict[str, Any]:
+        assert next(receipts, None) is not None, "there is no end to it"
+        sqs.now += 10  # they are held for 60 s
+        return receive(**request)
+
+    monkeypatch.setattr(sqs, "receive_message", receive_slowly)
+
+    assert len(queue.letters()) == 80
+    assert all(message["visible_at"] <= sqs.now for message in sqs.messages["dead.fifo"])
+
+
 def test_a_job_whose_message_was_thrown_away_is_named_and_put_again(queue: SqsQueue, sqs: StrictSqs) -> None:
     queue.put(JOB)
     sqs.now += 14 * DAY

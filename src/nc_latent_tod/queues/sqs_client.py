@@ -99,15 +99,22 @@ class SqsClient:
                                      f"not the newest: {error}") from error
 
     def letters(self, *, visibility_s: float) -> Generator[Message]:
-        """All messages of the dead-letter queue, each held until the iteration ends; those not deleted are let go then."""
-        held: list[Message] = []
+        """All messages of the dead-letter queue, once each, held until the iteration ends; those not deleted are let go then.
+
+        One that comes again was held for too short a time to see all of them: from then on they are held for twice as long.
+        """
+        held: dict[str, Message] = {}
         try:
             while messages := self.receive(visibility_s=visibility_s, wait_s=_LETTERS_POLL_S, count=BATCH, dead=True):
-                held += messages
-                yield from messages
+                fresh = [message for message in messages if message.message_id not in held]
+                held.update({message.message_id: message for message in messages})
+                if len(fresh) < len(messages):
+                    visibility_s *= 2
+                yield from fresh
         finally:
-            for start in range(0, len(held), BATCH):
-                self._let_go(held[start : start + BATCH])
+            newest = list(held.values())
+            for start in range(0, len(newest), BATCH):
+                self._let_go(newest[start : start + BATCH])
 
     def _let_go(self, messages: Sequence[Message]) -> None:
         entries = [{"Id": str(number), "ReceiptHandle": message.handle, "VisibilityTimeout": 0}
