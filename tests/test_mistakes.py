@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from test_cli import call, command_line, folder, write_job, write_logs  # noqa: F401  `folder` is a fixture
 
+from nc_latent_tod.build import Builder
+from nc_latent_tod.job import parse_job
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
 
@@ -44,6 +46,62 @@ def test_labels_that_are_gone_are_named_by_every_command_that_needs_them(labelle
                     ["explain", "mine", "sim-1-000000", 0, "--job", "job.json"]):
         assert labels.name in error_of(*command)
     assert "remove the run's entry from the manifest" in error_of("label", "job.json")
+
+
+def own_schema(*slots: str) -> str:
+    """A schema of courts with these slots besides their names."""
+    named = [{"name": name, "description": name, "is_categorical": False, "possible_values": []} for name in ("name", *slots)]
+    intent = {"name": "find_court", "description": "", "required_slots": [], "optional_slots": dict.fromkeys(slots, "")}
+    return json.dumps([{"service_name": "court", "description": "courts", "slots": named, "intents": [intent]}])
+
+
+def job_on_courts(folder: Path, **task) -> Path:  # noqa: F811
+    """A job of two dialogues that reads `schema.json` and `court.json`."""
+    write_logs(folder / "logs.jsonl", 2)
+    (folder / "schema.json").write_text(own_schema("surface"))
+    (folder / "court.json").write_text('[{"name": "Elm Park", "surface": "clay"}]')
+    task = {"model": {"model_type": "none"}} | task
+    return write_job(folder / "job.json", "train_0_2", dst=task, act_tag=task, data={
+        "eval_set_path_or_name": "logs.jsonl", "eval_set_split_name": "train_0_2", "schema_path": "schema.json",
+        "entities_path": "court.json"})
+
+
+def test_a_schema_that_changed_after_its_run_is_noticed_when_the_job_is_given_again(folder):  # noqa: F811
+    job = job_on_courts(folder)
+    assert "has changed" not in call("label", job).stderr
+    assert "has changed" not in call("label", job).stderr
+
+    Path("schema.json").write_text(own_schema("ground"))
+
+    again = call("label", job)
+    assert again.exit_code == 0 and "finished before" in again.stdout
+    assert "the schema has changed since" in again.stderr
+
+
+def test_what_a_run_depends_on_is_known_by_the_content_of_schema_and_table(folder):  # noqa: F811
+    def read():
+        found = Builder().backends(parse_job(job.read_bytes()))
+        return found.schema_sha256, found.entities_sha256()
+
+    job = job_on_courts(folder)
+    before = read()
+    Path("schema.json").write_text(json.dumps(json.loads(own_schema("surface")), indent=4))
+    assert read() == before
+
+    Path("schema.json").write_text(own_schema("ground"))
+    Path("court.json").write_text('[{"name": "Oak Park", "surface": "clay"}]')
+
+    assert [one != other for one, other in zip(read(), before, strict=True)] == [True, True]
+
+
+def test_a_group_is_published_with_the_schema_of_its_jobs(folder):  # noqa: F811
+    call("label", job_on_courts(folder))
+    assert call("publish", "--group-id", "mine", "--to", "data").exit_code == 0
+
+    Path("schema.json").rename("moved.json")
+
+    assert "labelled with the schema schema.json" in error_of("publish", "--group-id", "mine", "--to", "data")
+    assert call("publish", "--group-id", "mine", "--to", "data", "--schema", "moved.json").exit_code == 0
 
 
 def test_a_run_whose_entry_was_removed_is_labelled_again_to_the_same_bytes(labelled):

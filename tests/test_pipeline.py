@@ -197,6 +197,29 @@ def test_a_checkpoint_of_another_configuration_is_refused_with_the_difference(tm
     assert run_job(job(tmp_path), backends(tmp_path)).progress.turns_resumed > 0
 
 
+def test_a_checkpoint_of_another_schema_or_entity_table_is_refused(tmp_path):
+    def told(schema, entities):
+        return replace(backends(tmp_path), schema_sha256=schema, entities_sha256=lambda: entities)
+
+    with pytest.raises(InterruptedJobError):
+        run_job(job(tmp_path), told("aa", "bb"), stopping_after(2))
+
+    with pytest.raises(ConfigError, match=r"\(inputs.entities: 'bb' then, 'dd' now; inputs.schema: 'aa' then, 'cc' now\)"):
+        run_job(job(tmp_path), told("cc", "dd"))
+    assert run_job(job(tmp_path), told("aa", "bb")).entry.schema_sha256 == "aa"
+
+
+def test_a_finished_run_of_another_schema_is_said_to_be_one(tmp_path, caplog):
+    first = run_job(job(tmp_path), replace(backends(tmp_path), schema_sha256="aa"))
+    run_job(job(tmp_path), replace(backends(tmp_path), schema_sha256="aa"))
+    assert not caplog.records
+
+    second = run_job(job(tmp_path), replace(backends(tmp_path), schema_sha256="cc"))
+
+    assert second.entry == first.entry
+    assert "the schema has changed since" in caplog.text and "run_id" in caplog.text
+
+
 def test_a_checkpoint_of_other_dialogues_is_refused(tmp_path):
     interrupted(tmp_path, 3)
     for other in (corpus(6)[1:], [turns("d0", ("something else", "ok")), *corpus(6)[1:]]):

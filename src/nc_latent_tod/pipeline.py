@@ -32,6 +32,8 @@ class Backends:
     labeller: Callable[[], Labeller]
     labels: Callable[[ManifestEntry], Sequence[Example]]  # of an earlier run
     seeding: Seeding = field(default_factory=Seeding)
+    schema_sha256: str = ""
+    entities_sha256: Callable[[], str] = lambda: ""  # "" where the job names no entity table
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
     control = control or Control()
     if job.manifest.write_to_manifest and (known := backends.manifest.entry(job.manifest.group_id, job.run)):
         logger.info("%s: already in the manifest", job.run)
+        if known.schema_sha256 not in ("", backends.schema_sha256):
+            logger.warning("%s: is in the manifest already, and the schema has changed since: its labels follow the earlier "
+                           "one. For new labels give the job another run_id or group_id.", job.run)
         return Result(known, ())
     # A large group is read only where it is needed, or each job would cost more than the one before.
     seeds_itself = job.manifest.seed_retrievers_from_manifest and job.manifest.seed_group_id is None
@@ -75,13 +80,14 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
     with backends.seeding.reading(list(seeds.values())):
         dialogues, labeller = backends.dialogues(), backends.labeller()
     control.check_lease()
-    made_by = {"job": job.labelling_options, **{key: of for key, of in labeller.provenance.items() if key != "job"}}
+    made_by = {"job": job.labelling_options, **{key: of for key, of in labeller.provenance.items() if key != "job"},
+               "inputs": {"schema": backends.schema_sha256, "entities": backends.entities_sha256()}}  # files change in place
     header = checkpoint.open({**made_by, "seed_run_ids": sorted(seeds)}, fixed=tuple(made_by))
     entries = _entries(seeds, header["seed_run_ids"])
     backends.seeding.seed(labeller, entries)
     examples, progress = _label(job, dialogues, labeller, checkpoint, control)
     control.check_lease()
-    entry = _store(job, examples, tuple(header["seed_run_ids"]), progress)
+    entry = replace(_store(job, examples, tuple(header["seed_run_ids"]), progress), schema_sha256=backends.schema_sha256)
     store_embeddings(entry.labels_url, examples, labeller)
     control.check_lease()
     if job.manifest.write_to_manifest and not backends.manifest.add(entry):
@@ -189,4 +195,4 @@ def _store(job: Job, examples: Sequence[Example], seeds: tuple[str, ...], progre
         config_fingerprint=job.fingerprint, code_version=__version__,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"), seed_run_ids=seeds,
         tokens=progress.tokens.computed, seconds=round(progress.seconds, 3), usage=usage_text(progress),
-        seed_group_id=(job.manifest.seed_group_id or "") if seeds else "")
+        seed_group_id=(job.manifest.seed_group_id or "") if seeds else "", schema_path=job.data.schema_path or "")

@@ -6,6 +6,7 @@ Identifiers are unique: classes and methods in a schema, slots in a service.
 
 from __future__ import annotations
 
+import hashlib
 import keyword
 import re
 from collections.abc import Mapping, Sequence
@@ -76,6 +77,11 @@ class Schema:
     @cached_property
     def services_by_name(self) -> Mapping[str, Service]:
         return {service.name: service for service in self.services}
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of what the schema says, as hex: equal for equal schemas, whatever the layout of their files."""
+        return hashlib.sha256(repr(self.services).encode("utf-8", "surrogatepass")).hexdigest()
 
     @cached_property
     def services_by_identifier(self) -> Mapping[str, Service]:

@@ -5,6 +5,8 @@ A `Builder` lives as long as its worker: models, encoders and label files are lo
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -53,6 +55,7 @@ class Builder:
     def __init__(self) -> None:
         self._models: dict[str, LanguageModel] = {}
         self._proposers: dict[tuple[str | None, Schema], Proposer] = {}
+        self._tables: dict[tuple[str, Schema], EntityTable] = {}
         self._seeding = Seeding()
         self._manifests: Opened = {}
         self._corpora = Corpora()
@@ -69,7 +72,9 @@ class Builder:
                                                  format=job.data.format),
             labeller=lambda: self._labeller(job, schema),
             labels=_labels_of,
-            seeding=self._seeding)
+            seeding=self._seeding,
+            schema_sha256=schema.sha256,
+            entities_sha256=lambda: self._entities_sha256(job.data.entities_path, schema))
 
     def _labeller(self, job: Job, schema: Schema) -> Labeller:
         dst = self.inference(job.dst, state_tracking(job, schema), schema, job.data.entities_path)
@@ -121,7 +126,14 @@ class Builder:
         return self._proposers[key]
 
     def _entities(self, path: str | None, schema: Schema) -> EntityTable | None:
-        return load_entities(path, schema) if path else None
+        """The table at `path`, read once: what labels is what `_entities_sha256` is of."""
+        if path and (path, schema) not in self._tables:
+            self._tables[path, schema] = load_entities(path, schema)
+        return self._tables[path, schema] if path else None
+
+    def _entities_sha256(self, path: str | None, schema: Schema) -> str:
+        table = self._entities(path, schema)
+        return "" if table is None else hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
     def model(self, section: ModelSection) -> LanguageModel:
         """The language model of a section; equal sections share one."""

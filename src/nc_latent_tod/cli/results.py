@@ -51,7 +51,8 @@ def publish(
                                                          "that of `hf auth login`.")] = None,
     private: Annotated[bool, typer.Option("--private/--public", help="Who may see it on the Hub.")] = True,
     manifest: ManifestOption = "manifest",
-    schema: Annotated[str, typer.Option("--schema", help="The schema that the labels follow.")] = "packaged:schema",
+    schema: Annotated[str | None, typer.Option("--schema", show_default=False,
+                                               help="The schema that the labels follow. Default: that of the jobs.")] = None,
     job_file: Annotated[Path | None, typer.Option("--job", metavar="JOB.json", show_default=False,
                                                   help="Take manifest and schema from this job file.")] = None,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Go on without missing or damaged partitions.")]

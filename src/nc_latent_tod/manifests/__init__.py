@@ -27,6 +27,8 @@ class ManifestEntry:
     seconds: float = 0.0  # that it took to label
     seed_group_id: str = ""  # the group of those runs, where it is another than the run's own
     usage: str = ""  # JSON: seconds and tokens by phase, memory; read by `progress.usage`
+    schema_path: str = ""  # of the schema that the labels follow, as the job names it
+    schema_sha256: str = ""  # `Schema.sha256`
 
 
 class Manifest(Protocol):
