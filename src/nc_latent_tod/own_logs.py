@@ -74,8 +74,8 @@ def _refuse_others(folder: Path) -> None:
     groups = [found for found in sorted(folder.glob("manifest/*")) if found.name != GROUP]
     if changed or groups:
         raise ConfigError(f"{(changed + groups)[0]} was changed or made after the first labelling, and this command starts "
-                          "over: it deletes jobs, labels and datasets there. Give another folder with --out, or delete them with "
-                          "--fresh.")
+                          "over: it deletes jobs, labels and datasets there. Give another folder with --out, or delete them "
+                          "with --fresh.")
 
 
 def _is_ours(file: Path) -> bool:
