@@ -48,6 +48,33 @@ def test_of_several_accepted_values_the_one_from_before_stays(tmp_path):
     assert gold["a", 1].alternatives == {"stay": {"time": ("nine", "9:00")}}
 
 
+def test_a_single_value_needs_no_list(tmp_path):
+    said = {"act": "INFORM", "slot": "stars", "values": "Four"}
+    gold = load_gold(folder(tmp_path, user(stay={"area": "East", "stars": 4}), {**system(), "frames": [
+        {"service": "stay", "actions": [said]}]}))
+
+    assert gold["a", 0].label.state == {"stay": {"area": "east", "stars": "4"}}
+    assert gold["a", 0].alternatives == {} and gold["a", 0].label.acts == (Act("Inform", "stay", "stars", "four"),)
+
+
+@pytest.mark.parametrize(("turns", "message"), [
+    ([user(stay={"area": {"name": "east"}})], "utterance 0, slot 'area': expected values as text, found {'name': 'east'}"),
+    ([user(stay={"area": [None]})], "utterance 0, slot 'area': expected values as text, found None"),
+    ([user(), {**system(), "frames": [{"actions": ["INFORM"]}]}], "utterance 1: expected a JSON object, found 'INFORM'")])
+def test_values_and_actions_of_another_kind_are_refused_by_place(tmp_path, turns, message):
+    with pytest.raises(CorpusError, match=message):
+        load_gold(folder(tmp_path, *turns))
+
+
+@pytest.mark.parametrize("acts", [{"first": {}}, {"1": {"dialog_act": {"Stay-Inform": ["area"]}}},
+                                  {"1": {"dialog_act": {"Stay-Inform": [["stars", 4]]}}}])
+def test_acts_in_another_layout_are_refused_by_dialogue(tmp_path, acts):
+    (tmp_path / "dialog_acts.json").write_text(json.dumps({"a": acts}))
+
+    with pytest.raises(CorpusError, match="the acts of dialogue 'a' are not in the layout"):
+        load_gold(folder(tmp_path, user(), system()))
+
+
 def test_sgd_actions_become_acts(tmp_path):
     actions = [("OFFER", "name", ["Lindsay's", "Pine"]), ("INFORM_COUNT", "count", ["2"]), ("REQUEST", "area", ["a", "b"]),
                ("NOTIFY_FAILURE", "", []), ("REQ_MORE", "", []), ("GOODBYE", "", []), ("CONFIRM", "day", ["Monday"]),

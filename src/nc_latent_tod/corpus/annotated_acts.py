@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nc_latent_tod.corpus.json_files import json_document, mapping
+from nc_latent_tod.corpus.json_files import json_document, mapping, values
 from nc_latent_tod.corpus.schemas import load_schema
+from nc_latent_tod.errors import CorpusError
 from nc_latent_tod.labels import SERVICE_ACTS, Act
 
 SGD_ACTS: Mapping[str, str | None] = {
@@ -37,15 +38,19 @@ MULTIWOZ_SLOTS: Mapping[str, tuple[str, ...]] = {  # the first that the service 
 MULTIWOZ_HAS_IT = frozenset({"internet", "parking"})  # annotated with the value "none" where the system says there is some
 
 
-def frame_acts(frames: Iterable[Mapping[str, Any]]) -> list[Act] | None:
-    """The acts of one system utterance from its SGD frames; None where they hold no action, so it was not annotated."""
-    actions = [(str(frame.get("service", "")), action) for frame in frames for action in frame.get("actions", ())]
+def frame_acts(frames: Iterable[Mapping[str, Any]], where: str) -> list[Act] | None:
+    """The acts of one system utterance from its SGD frames; None where they hold no action, so it was not annotated.
+
+    `where` begins the message of a `CorpusError`.
+    """
+    actions = [(str(frame.get("service", "")), mapping(action, where)) for frame in frames
+               for action in frame.get("actions") or ()]
     acts = []
     for service, action in actions:
         name = SGD_ACTS.get(action.get("act", ""))
         slot = "" if action.get("act") in SGD_COUNTING else action.get("slot", "")
-        values = [str(v).lower() for v in action.get("values", ())] if slot and name not in SERVICE_ACTS else []
-        acts += [_act(name, service, slot, value) for value in values or [""]] if name else []
+        said = values(action.get("values") or [], where) if slot and name not in SERVICE_ACTS else []
+        acts += [_act(name, service, slot, value) for value in said or [""]] if name else []
     return _without_bare(acts) if actions else None
 
 
@@ -68,10 +73,20 @@ class MultiWozActs:
         return None
 
     def of_dialogue(self, dialogue_id: str) -> dict[int, Sequence[Act]] | None:
-        """Acts by position of the utterance, users' turns left out by the caller; None for an unknown dialogue."""
+        """Acts by position of the utterance, users' turns left out by the caller; None for an unknown dialogue.
+
+        Raises `CorpusError` where they are in another layout.
+        """
         annotated = self._annotations.get(dialogue_id) or self._annotations.get(dialogue_id.removesuffix(".json"))
         if annotated is None:
             return None
+        try:
+            return self._acts_of(annotated)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise CorpusError(f"dialog_acts.json: the acts of dialogue {dialogue_id!r} are not in the layout {{position: "
+                              f'{{"dialog_act": {{"Domain-Act": [["slot", "value"]]}}}}}} ({error}).') from error
+
+    def _acts_of(self, annotated: Mapping[str, Any]) -> dict[int, Sequence[Act]]:
         acts: dict[int, Sequence[Act]] = {}
         spoken_of = ""
         for position in sorted(annotated, key=int):

@@ -14,7 +14,7 @@ from typing import Any
 from nc_latent_tod.corpus import PACKAGED, packaged_corpus
 from nc_latent_tod.corpus.annotated_acts import MultiWozActs, frame_acts
 from nc_latent_tod.corpus.examples import read_examples
-from nc_latent_tod.corpus.json_files import mapping
+from nc_latent_tod.corpus.json_files import mapping, values
 from nc_latent_tod.corpus.schema_guided import dialogue_files, schema_guided_rows, turns_of
 from nc_latent_tod.corpus.speakers import dialogue_id_of, exchanges
 from nc_latent_tod.errors import ConfigError, CorpusError, nearest
@@ -71,7 +71,8 @@ def _is_annotated(source: Path) -> bool:
 def _add(gold: GoldTurns, turns: Iterator[tuple[tuple[str, int], Gold]]) -> None:
     for key, value in turns:
         if key in gold:
-            raise CorpusError(f"The gold has turn {key[1]} of dialogue {key[0]!r} twice.")
+            raise CorpusError(f"The gold has turn {key[1]} of dialogue {key[0]!r} twice. Where splits number their dialogues "
+                              "alike, give the folder of one split.")
         gold[key] = value
 
 
@@ -104,7 +105,8 @@ def _system_acts(turn: Mapping[str, Any], position: int, tagged: Mapping[int, Se
                  where: str) -> Sequence[Act] | None:
     if tagged is not None:
         return tagged.get(position)
-    return frame_acts(_frames(turn, f"{where}, utterance {position}"))
+    where = f"{where}, utterance {position}"
+    return frame_acts(_frames(turn, where), where)
 
 
 def _states(turn: Mapping[str, Any], where: str) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -113,8 +115,8 @@ def _states(turn: Mapping[str, Any], where: str) -> dict[str, dict[str, tuple[st
     for frame in _frames(turn, where):
         service = str(frame.get("service", ""))
         slots = mapping(mapping(frame.get("state") or {}, where).get("slot_values", {}), where)
-        states[service] = {slot.removeprefix(f"{service}-"): tuple(dict.fromkeys(str(v).lower() for v in values))
-                           for slot, values in slots.items() if values}
+        states[service] = {slot.removeprefix(f"{service}-"): tuple(dict.fromkeys(values(found, f"{where}, slot {slot!r}")))
+                           for slot, found in slots.items() if found}
     return states
 
 

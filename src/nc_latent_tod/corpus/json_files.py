@@ -54,7 +54,8 @@ def json_document(path: Path) -> Any:
         try:
             return json.loads(file.read(), strict=False)
         except ValueError as error:
-            raise CorpusError(f"{path}: not JSON ({error}).") from None
+            hint = " If it holds one JSON object a line, name it .jsonl." if "Extra data" in str(error) else ""
+            raise CorpusError(f"{path}: not JSON ({error}).{hint}") from None
         except RecursionError:
             raise CorpusError(f"{path}: nested too deeply to be a corpus.") from None
 
@@ -64,3 +65,12 @@ def mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise CorpusError(f"{where}: expected a JSON object, found {value!r:.80}.")
     return value
+
+
+def values(found: object, where: str) -> list[str]:
+    """Values as lower-case text: a list of texts or numbers, or one of them. Raises `CorpusError` for anything else."""
+    listed = found if isinstance(found, list) else [found]
+    for value in listed:
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise CorpusError(f"{where}: expected values as text, found {value!r:.80}.")
+    return [str(value).lower() for value in listed]
