@@ -60,6 +60,7 @@ def test_rows_in_the_wrong_order_are_put_right_and_numbered_from_0(tmp_path):
     ([ROWS[0], ROWS[2], ROWS[1]], "'a' comes twice"),
     ([{**ROWS[0], "user_utterances": []}, ROWS[1]], "'user_utterances' is empty"),
     ([{**ROWS[0], "dialogue_id": None}, ROWS[1]], "no 'dialogue_id'"),
+    ([{**row, "user_utterances": "a room"} for row in ROWS[:2]], "'user_utterances' has to list .* found 'a room'"),
 ])
 def test_a_dataset_that_lacks_something_is_refused(tmp_path, rows, message):
     with pytest.raises(CorpusError, match=message):

@@ -98,6 +98,9 @@ def _dialogue(rows: list[tuple[str, Any]]) -> tuple[str, Dialogue]:
 
 
 def _turn(dialogue_id: str, turn_id: int, where: str, row: Any) -> Turn:
+    for column in ("user_utterances", "system_utterances"):
+        if not isinstance(row[column], list | None):
+            raise CorpusError(f"{where}: {column!r} has to list what was said up to the turn, found {row[column]!r:.80}.")
     if not row["user_utterances"]:
         raise CorpusError(f"{where}: 'user_utterances' is empty.")
     before = row["system_utterances"] or [""]
