@@ -57,7 +57,7 @@ def test_an_empty_user_utterance_keeps_its_turn(tmp_path):
 @pytest.mark.parametrize("utterance", [
     "\U0001f469\u200d\U0001f4bb book \U0001f3e8", "\u0623\u0631\u064a\u062f \u200f\u0641\u0646\u062f\u0642\u064b\u0627",
     "tab\tnull\x00bell\x07esc\x1b", "line\u2028separator\x85\r\nend",
-    "  spaces kept  ", "x" * 20_000, '"], agent.delete() #', "", "none",
+    "  spaces kept  ", "x" * 200_000, '"], agent.delete() #', "", "none",
 ], ids=range(9))
 @pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "csv", "json"])
 def test_text_arrives_exactly_as_it_was_written(tmp_path, utterance, kind):
@@ -147,6 +147,14 @@ def test_csv_that_is_wrong_is_refused_by_line(tmp_path, text, message):
     (tmp_path / "logs.csv").write_text(text)
     with pytest.raises(CorpusError, match=message):
         load_dialogues(tmp_path / "logs.csv")
+
+
+def test_a_file_of_lines_with_another_name_is_read_as_its_format_says(tmp_path):
+    logs = jsonl(tmp_path / "export.txt", *many(2))
+
+    assert len(load_dialogues(logs, format="jsonl")) == 2
+    with pytest.raises(CorpusError, match="export.json: not JSON .* name it .jsonl"):
+        load_dialogues(logs.rename(tmp_path / "export.json"))
 
 
 def test_a_range_is_whole_dialogues_in_corpus_order(tmp_path):

@@ -108,7 +108,7 @@ def _file_source(path: Path, format: str) -> Source:
         return lambda: read_csv(path)
     if format == "labels":
         return lambda: labelled_dialogues(path)
-    return lambda: read_schema_guided(path)
+    return lambda: read_schema_guided(path, as_lines=format == "jsonl")
 
 
 def _sniffed(path: Path) -> str:

@@ -19,6 +19,8 @@ from nc_latent_tod.errors import CorpusError
 
 COLUMNS = ("dialogue_id", "speaker", "utterance")
 
+_FIELD_CHARS = 2**31 - 1  # of an utterance; csv refuses more than 131,072 by itself, and its limit is the process's
+
 Row = tuple[str, int, str, str, str]  # dialogue_id, turn_id, speaker, utterance, where
 
 
@@ -38,6 +40,7 @@ def read_csv(path: Path) -> Iterator[tuple[str, Dialogue]]:
 
 
 def _rows(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(_FIELD_CHARS)
     with opened(path) as file:
         reader = csv.DictReader(file, strict=True)
         try:

@@ -18,12 +18,13 @@ from nc_latent_tod.errors import CorpusError
 DIALOGUE_FILES = ("dialogues*.json", "dialogues*.json.gz", "dialogues*.jsonl", "dialogues*.jsonl.gz")
 
 
-def read_schema_guided(path: Path) -> Iterator[tuple[str, Dialogue]]:
+def read_schema_guided(path: Path, *, as_lines: bool = False) -> Iterator[tuple[str, Dialogue]]:
     """Yield (where, dialogue) from a file, or from the `dialogues*` files of a folder in the order of their names.
 
-    One JSON file is in memory at a time, JSON lines one line at a time. Raises `CorpusError`.
+    `as_lines`: the file is JSON lines, whatever its name. One JSON file is in memory at a time, JSON lines one line at a
+    time. Raises `CorpusError`.
     """
-    for where, row in schema_guided_rows(path):
+    for where, row in json_lines(path) if as_lines else schema_guided_rows(path):
         turns = turns_of(row, where)
         speakers = [turn.get("speaker", "") for turn in turns]
         utterances = [_utterance(turn, f"{where}, utterance {i}") for i, turn in enumerate(turns)]
