@@ -83,3 +83,11 @@ def test_an_environment_is_reused_while_nothing_changed(clone: Path, stamp: str 
 
     assert ("Reusing" in again.stdout) is is_reused
     assert "Installing" in changed.stdout
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+def test_no_source_file_is_ignored_by_git_and_so_by_the_linter():
+    listed = subprocess.run(["git", "ls-files", "-ci", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True,
+                            check=True)
+
+    assert listed.stdout == ""

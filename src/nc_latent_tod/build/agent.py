@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from nc_latent_tod.agent import Agent
-from nc_latent_tod.job.agent import AgentConfig, with_shared_model
 from nc_latent_tod.build import Builder
 from nc_latent_tod.corpus.entities import load_entities
 from nc_latent_tod.corpus.examples import read_examples
@@ -15,9 +14,10 @@ from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.database import Database
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.inference import Inference
+from nc_latent_tod.job.agent import AgentConfig, with_shared_model
+from nc_latent_tod.job.reading import decode, read_section
 from nc_latent_tod.job.sections import TaskSection
 from nc_latent_tod.schema import Schema
-from nc_latent_tod.job.reading import decode, read_section
 from nc_latent_tod.tasks import Task
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tasks.policy import Policy
