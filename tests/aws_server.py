@@ -37,9 +37,9 @@ class LocalAws:
         """A client of the tests' own. Call it within the test's environment."""
         return boto3.client(service)
 
-    def table(self, prefix: str = "table") -> str:
-        """A new manifest table of its own name."""
-        name = f"{prefix}-{uuid4().hex[:8]}"
+    def table(self, prefix: str = "table", *, name: str = "") -> str:
+        """A new manifest table, of its own name unless one is given."""
+        name = name or f"{prefix}-{uuid4().hex[:8]}"
         keys = [("group_id", "HASH"), ("run_id", "RANGE")]
         self.client("dynamodb").create_table(
             TableName=name, BillingMode="PAY_PER_REQUEST",

@@ -72,6 +72,20 @@ def test_a_corpus_is_labelled_on_aws_as_on_folders(folder: Path, shared: dict, m
     assert on_aws and on_aws == dataset("manifest", "from_folder")
 
 
+def test_the_original_upload_reads_the_table_where_there_is_no_folder(folder: Path, shared: dict, aws: LocalAws) -> None:
+    table = aws.table(name="NCLatentTODExperimentsLogManifestTable")
+    write_job(folder / "job_0.json", "train_0_2", **shared | {"manifest": {**shared["manifest"], "manifest_path": table}})
+    scripts = Path(__file__).resolve().parents[1] / "src" / "nc_latent_tod" / "experiments"
+
+    for script, *arguments in (["offline_labelling_experiment", "job_0.json"],
+                               ["upload_offline_labeled_dataset", "--group-id", "mine", "--to", "datasets"]):
+        done = subprocess.run([sys.executable, scripts / f"{script}.py", *arguments], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+    assert "the manifest is the DynamoDB table" in done.stderr
+    assert [path.name.startswith("manifest_self_labelled_mine_2_") for path in Path("datasets").iterdir()] == [True]
+
+
 def test_a_group_moves_from_a_folder_to_aws_and_is_the_same_dataset(folder: Path, shared: dict, monkeypatch) -> None:
     write_jobs(folder)
     for path in sorted(Path("jobs").iterdir()):

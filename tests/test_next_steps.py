@@ -15,8 +15,9 @@ from nc_latent_tod.finetune.config import parse_finetune
 from nc_latent_tod.job import parse_job
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS = ROOT / "runs" / "finetune_multitask" / "starcoder_3b"
-SECOND = ROOT / "runs" / "offline_labelling_experiment" / "second_labelling"
+RUNS = ROOT / "runs"
+STEPS = RUNS / "finetune_multitask" / "starcoder_3b"
+SECOND = RUNS / "offline_labelling_experiment" / "second_labelling"
 
 
 def tiny_commands(readme: Path) -> list[list[str]]:
@@ -58,3 +59,13 @@ def test_the_configurations_in_the_docs_are_whole() -> None:
 
     assert len(parse_finetune(finetuning).mixture) == 6
     assert parse_em(rounds).rounds == parse_em((ROOT / "docs" / "em_simulated.json").read_bytes()).rounds == 2
+
+
+def test_every_step_on_multiwoz_reads_the_same_schema() -> None:
+    files = [RUNS / "offline_labelling_experiment/initial_labelling/job_0.json", SECOND / "job_0.json", SECOND / "em.json",
+             STEPS / "offline_label/finetune.json", STEPS / "online_e2e/finetune.json",
+             RUNS / "online_e2e_experiment/test_set/agent.json"]
+
+    named = {path: set(re.findall(r'"schema_path": "(.*?)"', path.read_text())) for path in files}
+
+    assert all(found == {"data/multiwoz/schema.json"} for found in named.values()), named
