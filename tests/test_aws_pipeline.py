@@ -79,7 +79,8 @@ def test_the_original_upload_reads_the_table_where_there_is_no_folder(folder: Pa
 
     for script, *arguments in (["offline_labelling_experiment", "job_0.json"],
                                ["upload_offline_labeled_dataset", "--group-id", "mine", "--to", "datasets"]):
-        done = subprocess.run([sys.executable, scripts / f"{script}.py", *arguments], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, scripts / f"{script}.py", *arguments], capture_output=True, text=True,
+                              timeout=60)
         assert done.returncode == 0, done.stderr
 
     assert "the manifest is the DynamoDB table" in done.stderr
