@@ -61,6 +61,7 @@ class HuggingFaceLM:
     attention takes that; `plain` is the reference that does.
     In float32, what shares a batch changes log-probabilities by rounding alone (about 1e-6 nats a token); in half
     precision rounding is large enough to change, now and then, which token is sampled.
+    Raises `ModelError` for a model that does not go on from a prompt that was read before (recurrent layers).
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, batch_size: int = 16, token_budget: int | None = None,
@@ -68,6 +69,8 @@ class HuggingFaceLM:
         self.tokens = TokenCount()
         self._cached = CachedModel(model.eval(), self.tokens)
         self._sharing = SharingModel(model, self.tokens) if attention == "shared" and can_share(model) else None
+        if self._sharing is None:
+            self._cached.check()
         self._text = TextTokens(tokenizer, _end_ids(model))
         self._grammars = Grammars(tokenizer, model.get_output_embeddings().weight.shape[0])
         self._batch_size = max(1, batch_size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,10 +20,15 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from nc_latent_tod.errors import ModelError
 from nc_latent_tod.lm import TokenCount
+
+logger = logging.getLogger(__name__)
 
 _PREAMBLES_KEPT = 8  # the least recently used goes first; a job has two or four
 _REPLACING_LAYERS = (DynamicLayer, DynamicSlidingWindowLayer)  # they replace their tensors, never write into them
+_TRIED = ((3, 1), ((4, 1, 5, 2, 3, 1, 4, 2), (5,)), (2, 4))  # a preamble, prompts of two lengths, and what follows them
+_ALIKE, _ALIKE_IN_HALF = 1e-3, 5e-2  # of the largest logit, by which logits may differ
 
 T = TypeVar("T")
 
@@ -81,7 +87,27 @@ class CachedModel:
         self._takes_positions = takes_positions(model)
         self._preambles: Preambles[Contexts] = Preambles()
         self.tokens = tokens
-        self.longest_padded = _longest_padded(self._new_cache())
+        self.longest_padded = _longest_padded(self._new_cache(), model.config)
+
+    def check(self) -> None:
+        """Try the model: one that reads padding gets none. Raises `ModelError` where it cannot read a text in parts."""
+        _, prompts, follows = _TRIED
+        if self.longest_padded is None or self.longest_padded >= max(map(len, prompts)) + len(follows):
+            try:
+                if _difference(self._model, prompts) <= _allowed(self._model):
+                    return
+            except _FAILURES as error:
+                logger.debug("prompts of two lengths: %s", error)
+            self.longest_padded = 0
+        try:
+            difference = _difference(self._model, prompts[:1])
+        except _FAILURES as error:
+            raise ModelError(_in_parts(self._model, f"{type(error).__name__}: {error}")) from error
+        if difference > _allowed(self._model) and self._model.dtype == torch.float32:
+            raise ModelError(_in_parts(self._model, f"logits differ by {difference:.0%} of the largest"))
+        if difference > _allowed(self._model):  # half precision may round as much
+            logger.warning("%s: logits of a text that is read in parts differ by %.0f%% of the largest",
+                           type(self._model).__name__, 100 * difference)
 
     def _new_cache(self) -> DynamicCache:
         return DynamicCache(config=self._model.config)
@@ -146,11 +172,41 @@ def _join(contexts: Contexts, real: Tensor) -> Tensor:
     return torch.cat([seen, real], dim=1)
 
 
-def _longest_padded(cache: DynamicCache) -> int | None:
+_FAILURES = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)  # of models that were made for other uses
+
+
+@torch.inference_mode()
+def _difference(model: Any, prompts: Sequence[Sequence[int]]) -> float:
+    """Largest difference between the logits of texts read in parts and at once, as a share of the largest logit."""
+    preamble, _, follows = _TRIED
+    cached = CachedModel(model, TokenCount())
+    read = cached.read(preamble, prompts, Limits(1, 1, 0))
+    rows = sorted([*range(len(prompts))] * 2)
+    new = torch.tensor([follows] * len(rows))
+    every = torch.ones_like(new, dtype=torch.bool)
+    found = cached.extend(read.select(rows), new, every, every).float()  # (rows x follows, vocab)
+    texts = [torch.tensor([[*preamble, *prompts[row], *follows]], device=model.device) for row in rows]
+    whole = torch.cat([model(input_ids=text, use_cache=False).logits[0, -len(follows):] for text in texts]).float()
+    return float((found - whole.to(found.device)).abs().max() / whole.abs().max())
+
+
+def _allowed(model: Any) -> float:
+    return _ALIKE if model.dtype == torch.float32 else _ALIKE_IN_HALF
+
+
+def _in_parts(model: Any, what: str) -> str:
+    return (f"{type(model).__name__} does not go on from a prompt that was read before ({what[:200]}). So it is with recurrent "
+            "layers, as in Mamba, and with transformers before 5.21. Take a model whose layers are attention, or one behind a "
+            "server (model_type 'openai').")
+
+
+def _longest_padded(cache: DynamicCache, config: Any) -> int | None:
     """Tokens up to which padding inside a row changes nothing; None where there is no limit.
 
     A sliding window counts padding as tokens, and a recurrent layer reads it: such models take padding only while the
     window covers everything, or never.
     """
     windows = [getattr(layer, "sliding_window", 0) for layer in cache.layers if type(layer) is not DynamicLayer]
+    if "local" in getattr(config, "attention_layers", ()):  # GPT-Neo's, of which the cache knows nothing
+        windows.append(config.window_size)
     return min(windows, default=None)

@@ -156,7 +156,7 @@ def can_share(model: Any) -> bool:
             real = torch.ones(2, 2, dtype=torch.bool)
             found = sharing.extend(rows, text[:, 4:].expand(2, -1), real, real)[-2:].float()
             plain = model(input_ids=text.to(model.device), use_cache=False).logits[0, -2:].float().to(found.device)
-    except (NotImplementedError, TypeError, KeyError, AttributeError) as error:
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:  # it may fail in any way
         logger.info("attention of %s does not take a shared prefix (%s: %s): prompts are copied to their rows",
                     type(model).__name__, type(error).__name__, error)
         return False
