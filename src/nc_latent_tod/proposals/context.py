@@ -17,8 +17,9 @@ Assignment = tuple[str, str, str]
 """(service, slot, value)"""
 
 _WINDOW = 5  # words on each side of a value that may speak of its slot
-_QUESTION = re.compile(r"[^.?!]*\?|[^.?!]*\b(?:please (?:tell|give|provide|specify|let)|let me know|need to know"
-                       r"|i(?:'ll| will)? need|what|which|when|where|how (?:many|long))\b[^.?!]*", re.IGNORECASE)
+_SENTENCE = re.compile(r"[^.?!]+\??")
+_ASKING = re.compile(r"\b(?:please (?:tell|give|provide|specify|let)|let me know|need to know"
+                     r"|i(?:'ll| will)? need|what|which|when|where|how (?:many|long))\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ def requested_slots(utterance: str, profiles: Sequence[Profile], focus: Mapping[
     `values` finds listed values: `north or south?` asks for the slot that they are of.
     """
     asked: dict[tuple[str, str], float] = {}
-    for question in _QUESTION.finditer(utterance):
-        tokens = tokens_of(question[0])
+    for question in filter(_is_question, _SENTENCE.findall(utterance)):
+        tokens = tokens_of(question)
         roots = {token.root for token in tokens}
         stems = [token.stem for token in tokens]
         keys = {*stems, *(a + b for a, b in zip(stems, stems[1:], strict=False))}
@@ -93,11 +94,15 @@ def requested_slots(utterance: str, profiles: Sequence[Profile], focus: Mapping[
             clear += (1.0 if profile.key in keys else 0.0) + (0.5 if profile.name in chosen and "or" in words else 0.0)
             if profile.kind == "count" and profile.key not in keys and not words & _COUNTING:
                 clear /= 2
-            clear += _asks_kind(profile, words, question[0].casefold())
+            clear += _asks_kind(profile, words, question.casefold())
             clear = min(clear, 1.5) + 0.5 * focus.get(profile.service, 0.0)
             if clear >= 0.6:
                 asked[profile.name] = max(asked.get(profile.name, 0.0), min(clear, 1.0))
     return asked
+
+
+def _is_question(sentence: str) -> bool:
+    return sentence.endswith("?") or _ASKING.search(sentence) is not None
 
 
 _TOO_FAR = -1.8  # log weight of a service, from which no question is about it

@@ -81,11 +81,6 @@ def _is_verb_may(text: str) -> bool:
     return text.casefold() in MONTHS
 
 
-def weekday(text: str) -> str | None:
-    """The day of the week that a date names."""
-    return next((day for day in WEEKDAYS if day in text.casefold()), None)
-
-
 def clock(text: str) -> str | None:
     """A time as `HH:MM` of 24 hours; None where it does not say one. Without am or pm the digits stand as they are."""
     folded = text.casefold()

@@ -101,14 +101,6 @@ def root(word: str) -> str:
     return word
 
 
-def akin(a: str, b: str) -> bool:
-    """Whether two roots are of one word: equal, or the shorter of at least five letters begins the longer."""
-    if a == b:
-        return True
-    short, long = sorted((a, b), key=len)
-    return len(short) >= 5 and long.startswith(short) and len(long) - len(short) <= 4
-
-
 def number(word: str) -> int | None:
     """The whole number that a word or digits say."""
     return int(word) if word.isdigit() and len(word) < 9 else NUMBER_WORDS.get(word)
