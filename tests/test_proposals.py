@@ -1,6 +1,7 @@
 """Changes that a turn may ask for, read off the schema, an entity table and the turn alone."""
 
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -117,6 +118,16 @@ def test_a_hostile_turn_is_read_in_bounded_time():
     text = "Monday at 10:30 for 2 patients in Harbour " * 200
 
     assert len(propose_changes(turn(text, text), {}, SCHEMA, ENTITIES)) == 8
+
+
+@pytest.mark.parametrize("text", ["x" * 40_000, "i would like a room " * 2_000], ids=["one word", "one sentence"])
+def test_the_time_that_a_turn_takes_grows_with_its_length_and_no_faster(text):
+    began = process_time()
+
+    PROPOSER.changes(turn(text, text), {})
+    PROPOSER.acts(Turn("d", 0, "", text, text), {})
+
+    assert process_time() - began < 10  # seconds; in the square of the length it is minutes
 
 
 @pytest.mark.parametrize(("text", "value"), [
