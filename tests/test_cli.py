@@ -304,7 +304,7 @@ def test_text_that_looks_like_markup_is_shown_as_it_is(folder):
     (["mine", "sim-1-00000", 1, "--job", "job.json"], "Did you mean"),
     (["mine", "sim-1-000000", 99, "--job", "job.json"], "has the turns 0 to"),
     (["other", "sim-1-000000", 1, "--job", "job.json"], "no group 'other'"),
-    (["mine", "sim-1-000000", 1], "--schema"),
+    (["other", "sim-1-000000", 1], "--schema"),
 ])
 def test_a_turn_that_is_not_there_is_answered_with_what_is(folder, arguments, words):
     write_logs(folder / "logs.jsonl", 4)

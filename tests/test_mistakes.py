@@ -94,9 +94,11 @@ def test_what_a_run_depends_on_is_known_by_the_content_of_schema_and_table(folde
     assert [one != other for one, other in zip(read(), before, strict=True)] == [True, True]
 
 
-def test_a_group_is_published_with_the_schema_of_its_jobs(folder):  # noqa: F811
+def test_a_group_is_published_reported_and_explained_with_the_schema_of_its_jobs(folder):  # noqa: F811
     call("label", job_on_courts(folder))
     assert call("publish", "--group-id", "mine", "--to", "data").exit_code == 0
+    assert call("report", "mine").exit_code == 0
+    assert call("explain", "mine", "sim-1-000000", 0).exit_code == 0
 
     Path("schema.json").rename("moved.json")
 

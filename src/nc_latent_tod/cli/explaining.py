@@ -13,6 +13,7 @@ from rich.text import Text
 
 from nc_latent_tod.build import Builder, act_tagging, schema_of, state_tracking
 from nc_latent_tod.cli.console import remark
+from nc_latent_tod.cli.group_schema import schema_path_of
 from nc_latent_tod.cli.job_files import read_job
 from nc_latent_tod.connect import manifest_at, manifest_section
 from nc_latent_tod.errors import ConfigError
@@ -32,6 +33,8 @@ def explain_turn(group_id: str, dialogue_id: str, turn_id: int, *, job_file: Pat
     backends = Builder().backends(job)
     found = explain(backends.manifest, backends.labels, [state_tracking(job, loaded), act_tagging(job, loaded)],
                     group_id, dialogue_id, turn_id)
+    if not job_file and any(task.asked_model for task in found.tasks):
+        remark("note: prompts are shown as the default options make them: --job JOB.json shows them as the job had them.")
     if job_file and found.entry.config_fingerprint != job.fingerprint:
         remark(f"note: run {found.entry.run_id} was made by another job than {job_file}: its prompts may have been others.")
     return found
@@ -62,9 +65,10 @@ def act_text(act: Act) -> str:
 
 
 def _job(group_id: str, manifest: str, schema: str | None) -> Job:
+    stored = manifest_at(manifest, group_id)  # says so where there is none
+    schema = schema or schema_path_of(stored, group_id)
     if schema is None:
         raise ConfigError("To show prompts, name the job file (--job JOB.json), or the schema (--schema).")
-    manifest_at(manifest, group_id)  # says so where there is none
     return parse_job({"data": {"eval_set_path_or_name": "-", "eval_set_split_name": "-", "schema_path": schema},
                       "manifest": manifest_section(manifest, group_id).model_dump(exclude_defaults=True)}, "explain")
 

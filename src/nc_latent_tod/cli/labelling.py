@@ -84,7 +84,8 @@ def explain(
                                                   help="The job that labelled it: manifest, schema and prompts.")] = None,
     manifest: ManifestOption = "manifest",
     schema: Annotated[str | None, typer.Option("--schema", show_default=False,
-                                               help="The schema, where no job file is given.")] = None,
+                                               help="The schema, where no job file is given. Default: that of the "
+                                                    "group's jobs.")] = None,
     preamble: Annotated[bool, typer.Option("--preamble", help="Show the schema's part of the prompts too.")] = False,
     as_json: JsonOption = False,
 ) -> None:

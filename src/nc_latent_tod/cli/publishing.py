@@ -8,14 +8,12 @@ from typing import Any
 from rich.console import RenderableType
 
 from nc_latent_tod.build import schema_of
+from nc_latent_tod.cli.group_schema import schema_of_group
 from nc_latent_tod.cli.job_files import read_job
 from nc_latent_tod.cli.tables import pairs, share
 from nc_latent_tod.connect import manifest_at, open_manifest
-from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
-from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.manifests import Manifest
+from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.publish import Published, publish
-from nc_latent_tod.schema import Schema
 
 
 def publish_group(group_id: str, *, job_file: Path | None, manifest: str, schema: str | None, **options: Any) -> Published:
@@ -28,19 +26,6 @@ def publish_group(group_id: str, *, job_file: Path | None, manifest: str, schema
         return publish(open_manifest(job.manifest), group_id, schema=schema_of(job), **options)
     stored = manifest_at(manifest, group_id)
     return publish(stored, group_id, schema=load_schema(schema) if schema else schema_of_group(stored, group_id), **options)
-
-
-def schema_of_group(manifest: Manifest, group_id: str) -> Schema:
-    """The schema that the group's jobs named; the packaged one where no entry says (entries of earlier versions)."""
-    paths = sorted({entry.schema_path for entry in manifest.entries(group_id)} - {""}) or [f"{PACKAGED}schema"]
-    if len(paths) > 1:
-        raise ConfigError(f"The runs of {group_id!r} were labelled with several schemas: {', '.join(paths)}. Name the one that "
-                          "all labels fit with --schema.")
-    try:
-        return load_schema(paths[0])
-    except ConfigError as error:
-        raise ConfigError(f"The runs of {group_id!r} were labelled with the schema {paths[0]}: {error} If it is elsewhere now, "
-                          "name it with --schema.") from error
 
 
 def show_published(published: Published) -> RenderableType:

@@ -21,8 +21,8 @@ def report(
     = None,
     manifest: ManifestOption = "manifest",
     schema: Annotated[str | None, typer.Option("--schema", show_default=False,
-                                               help="The schema that the labels follow. Default: that of the job, or with the "
-                                                    "gold.")] = None,
+                                               help="The schema that the labels follow. Default: that of the job, with "
+                                                    "the gold, or of the group's jobs.")] = None,
     job_file: Annotated[Path | None, typer.Option("--job", metavar="JOB.json", show_default=False,
                                                   help="Take manifest and schema from this job file.")] = None,
     gold: Annotated[str | None, typer.Option("--gold", show_default=False,

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nc_latent_tod.build import schema_of as schema_of_job
+from nc_latent_tod.cli.group_schema import schema_of_group
 from nc_latent_tod.cli.job_files import read_job
 from nc_latent_tod.cli.scoring import schema_of
 from nc_latent_tod.confidence import Temperatures
 from nc_latent_tod.connect import manifest_at, open_manifest
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.corpus.gold import load_gold
-from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
+from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import Manifest, ManifestEntry
@@ -29,7 +30,7 @@ def group_report(group: str, *, manifest: str, schema: str | None, job_file: Pat
     stored = open_manifest(job.manifest) if job else manifest_at(manifest, group)
     chosen = load_schema(schema) if schema else schema_of_job(job) if job else schema_of(gold, None) if gold else None
     runs = _runs(stored, group)
-    return collect(group, runs, _examples(runs), chosen or load_schema(f"{PACKAGED}schema"),
+    return collect(group, runs, _examples(runs), chosen or schema_of_group(stored, group),
                    gold=load_gold(gold, gold_format) if gold else None, temperatures=temperatures,
                    earlier=[(name, _examples(_runs(stored, name))) for name in rounds], max_dialogues=max_dialogues)
 
