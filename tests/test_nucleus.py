@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from nc_latent_tod.errors import TurnError
 from nc_latent_tod.lm.nucleus import choose_tokens, nucleus_probabilities, random_stream, token_logprobs
 
 HALF = torch.tensor([[0.15, 0.5, 0.1, 0.25]]).log()  # one row of four tokens
@@ -67,3 +68,15 @@ def test_streams_of_seeds_and_samples_are_their_own() -> None:
 def test_recorded_logprobs_are_those_of_the_model_itself() -> None:
     assert token_logprobs(HALF.bfloat16().expand(2, 4), torch.tensor([1, 2])).dtype == torch.float32
     assert token_logprobs(HALF.expand(2, 4), torch.tensor([1, 2])).tolist() == pytest.approx([np.log(0.5), np.log(0.1)])
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.0])
+@pytest.mark.parametrize("strange", [float("nan"), float("inf")])
+def test_a_model_that_overflows_fails_the_turn_and_chooses_no_token(strange: float, temperature: float) -> None:
+    logits = torch.tensor([[0.0, 1.0, 2.0], [0.0, strange, 2.0]])
+
+    with pytest.raises(TurnError, match="bfloat16") as caught:
+        choose_tokens(logits, np.array([0.1, 0.9]), 0.7, temperature)
+
+    assert caught.value.reason == "not_a_number"
+    assert choose_tokens(torch.tensor([[0.0, -torch.inf]]), np.array([0.9]), 0.7, 1.0).tolist() == [0]

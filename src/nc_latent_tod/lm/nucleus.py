@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.errors import ConfigError, TurnError
 
 _LIKELY = 512  # tokens looked at before all are sorted; a nucleus seldom holds more
 
@@ -51,10 +51,13 @@ def choose_tokens(logits: Tensor, uniforms: np.ndarray, top_p: float, temperatur
     """One token id a row, (rows,): the most probable at temperature 0, else by inverse CDF at the row's uniform in [0, 1).
 
     The CDF runs over token ids, not over ranks: two tokens of nearly equal probability may swap ranks with the rounding of
-    a differently shaped batch, and the choice must not follow.
+    a differently shaped batch, and the choice must not follow. Raises `TurnError('not_a_number')` where logits overflowed.
     """
     if logits.device.type == "mps":
         logits = logits.cpu()  # no float64 there
+    if not bool(logits.amax(-1).isfinite().all()):  # else an index out of range, which ends a CUDA process for good
+        raise TurnError("not_a_number", "the model's logits are no numbers: it overflows. Load it with torch_dtype bfloat16 or "
+                                        "float32.")
     if temperature == 0:
         return logits.argmax(-1)
     cdf = nucleus_probabilities(logits, top_p, temperature).cumsum(-1)  # (rows, vocab)
