@@ -3,9 +3,14 @@
 import json
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.labels import Act
+from nc_latent_tod.parsing import parse_acts, parse_change
+from nc_latent_tod.printing import print_acts, print_change
 from nc_latent_tod.schema import Schema
 
 
@@ -74,3 +79,26 @@ def test_the_error_names_the_file(tmp_path):
 
     with pytest.raises(ConfigError, match="schema.json: In the schema"):
         load_schema(tmp_path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.text(min_size=1, max_size=8).filter(str.strip))
+@example("m²")
+@example("½")
+@example("µg")
+@example("ﬁrst")
+@example("class")
+@example("None")
+@example("no_change")
+def test_whatever_slots_services_and_intents_are_called_their_labels_are_read_back(name):
+    try:
+        schema = Schema.from_json([{"service_name": name, "slots": [{"name": name}, {"name": "other"}],
+                                    "intents": [{"name": name, "required_slots": [name, "other"]}]}])
+    except ConfigError:  # half an emoji
+        return
+    [service] = schema.services
+    slot = service.slots[0].name
+    change, acts = {service.name: {slot: "east", "other": "west"}}, (Act("Offer", service.name, slot, "east"),)
+
+    assert parse_change(print_change(change, schema), schema, {}) == change
+    assert parse_acts(print_acts(acts, schema), schema) == acts

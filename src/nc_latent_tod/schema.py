@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import keyword
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,7 +109,7 @@ class Schema:
         specs = service_specs(services)
         intent_names = [intent["name"] for spec in specs for intent in spec["intents"]]
         shared = {name for name in intent_names if intent_names.count(name) > 1}
-        taken: set[str] = set()
+        taken = {"no_change"}  # the call of a turn that changes nothing
         return cls(tuple(_service(spec, shared, taken) for spec in specs))
 
 
@@ -118,12 +119,18 @@ def attribute(service: Service) -> str:
 
 
 def identifier(name: str) -> str:
-    """A Python identifier in snake_case for any name: `FindHotel` -> `find_hotel`, `book day` -> `book_day`."""
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    """A Python identifier in snake_case for any name: `FindHotel` -> `find_hotel`, `book day` -> `book_day`, `m²` -> `m2`."""
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", _as_python_reads(name))
     snake = re.sub(r"\W+", "_", snake).strip("_").lower() or "unnamed"
-    if snake[0].isdigit() or keyword.iskeyword(snake):
+    if not _as_python_reads(snake).isidentifier() or keyword.iskeyword(snake):
         snake = f"_{snake}"
-    return snake
+    return _as_python_reads(snake)
+
+
+def _as_python_reads(name: str) -> str:
+    """Python takes identifiers of the same NFKC form for one, and not every letter or digit of Unicode into them."""
+    normal = unicodedata.normalize("NFKC", name)
+    return normal if normal.isascii() else "".join(c if f"a{c}".isidentifier() or c.isascii() else "_" for c in normal)
 
 
 def _unique(name: str, taken: set[str]) -> str:
@@ -165,6 +172,6 @@ def _service(spec: Mapping[str, Any], shared_intents: set[str], taken: set[str])
         intents.append(Intent(intent_name, i.get("description", ""), bool(i.get("is_transactional", False)), names,
                               required, _unique(method, taken)))
     class_name = "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9_]+", name) if part)
-    if not class_name.isidentifier():
+    if not class_name.isidentifier() or keyword.iskeyword(class_name):
         class_name = f"S{class_name}"
     return Service(name, spec.get("description", ""), tuple(slots), tuple(intents), _unique(class_name, taken))
