@@ -7,17 +7,23 @@ from typing import Any
 
 from nc_latent_tod.errors import ConfigError, ModelError
 
+_BEFORE = "\n"  # it is joined with nothing that follows, but for another line break
+
 
 class TextTokens:
     """A tokenizer that takes every text as plain text.
 
     Special tokens that a user wrote out ("<|endoftext|>") are split into ordinary tokens. What the tokenizer itself puts
-    before a text (a beginning-of-text token, where it has one) is `leading`; it is never part of `encode`'s answer.
+    before a text (a beginning-of-text token, where it has one) is `leading`; it is never part of `encode`'s answer, and
+    neither is the space that SentencePiece puts before a word: a text is encoded as it stands after another one.
     """
 
     def __init__(self, tokenizer: Any, end_ids: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer
         self.leading = _leading_ids(tokenizer)
+        before, after, alone = self._plain([_BEFORE, f"{_BEFORE}x", "x"])
+        adds_space = after[:len(before)] == before and after[len(before):] != alone
+        self._before = before if adds_space else []
         own_end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
         self.end_ids = frozenset([*own_end, *end_ids])  # any of them ends a text
 
@@ -29,8 +35,15 @@ class TextTokens:
         """Token ids of each text, without special tokens."""
         if not texts:
             return []
-        plain = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
-        return self._tokenizer(list(texts), **plain)["input_ids"]
+        plain, before = self._plain(texts), self._before
+        if not before:
+            return plain
+        whole = self._plain([_BEFORE + text for text in texts])
+        return [ids[len(before):] if ids[:len(before)] == before else alone for ids, alone in zip(whole, plain, strict=True)]
+
+    def _plain(self, texts: Sequence[str]) -> list[list[int]]:
+        options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+        return self._tokenizer(list(texts), **options)["input_ids"]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, special tokens written out; bytes that are no UTF-8 become U+FFFD."""
