@@ -274,6 +274,20 @@ def test_a_plan_shows_a_real_prompt_of_each_task_and_loads_no_model(folder):
     assert not Path("manifest").exists() and not Path("outputs").exists()
 
 
+def test_a_plan_estimates_the_time_by_the_pace_of_finished_runs(folder):
+    write_logs(folder / "logs.jsonl", 4)
+    job = write_job(folder / "job.json", "train_2_4")
+    assert json.loads(call("plan", job, "--json").stdout)["seconds"] is None
+
+    call("label", write_job(folder / "first.json", "train_0_2"))
+    [path] = Path("manifest/mine").iterdir()
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokens": 100, "seconds": 50.0}))  # 2 tokens a second
+
+    plan = json.loads(call("plan", job, "--json").stdout)
+    assert plan["seconds"] == sum(task["tokens_to_sample"] + task["tokens_to_score"] for task in plan["tasks"]) / 2
+    assert "at the pace of 1 finished run" in " ".join(call("plan", job).stdout.split())
+
+
 def test_a_turn_is_explained_by_its_candidates_and_the_choice(folder):
     write_logs(folder / "logs.jsonl", 4)
     job = write_job(folder / "job.json")

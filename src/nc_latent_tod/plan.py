@@ -11,6 +11,7 @@ from nc_latent_tod.errors import TurnError
 from nc_latent_tod.job import Job
 from nc_latent_tod.job.sections import TaskSection
 from nc_latent_tod.labels import Example
+from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.tasks import Task
 
 LABEL_TOKENS = 20  # assumed length of a label: nothing has been sampled yet
@@ -46,11 +47,13 @@ class Plan:
     turns: int
     tasks: tuple[TaskPlan, ...]
     notes: tuple[str, ...]  # keys that change nothing here, lengths that are estimates
+    runs: int = 0  # finished ones of the group, whose pace `seconds` is estimated by
+    seconds: float | None = None  # of labelling, one worker; None where no run gives a pace
 
     @property
     def tokens_per_turn(self) -> float:
         """Mean tokens through the model, both tasks."""
-        return sum(t.tokens_to_sample + t.tokens_to_score for t in self.tasks) / self.turns
+        return _tokens(self.tasks) / self.turns
 
 
 def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], examples: Sequence[Example], count: Count,
@@ -90,10 +93,18 @@ def _without_model(task: Task, dialogues: Sequence[Dialogue]) -> TaskPlan:
                     k_examples=0, context_length=0, over_long=(), tokens_to_sample=0, tokens_to_score=0, skipped=skipped)
 
 
-def make_plan(job: Job, dialogues: Sequence[Dialogue], tasks: Sequence[TaskPlan], notes: Sequence[str]) -> Plan:
-    """Put the parts together."""
+def make_plan(job: Job, dialogues: Sequence[Dialogue], tasks: Sequence[TaskPlan], notes: Sequence[str],
+              finished: Sequence[ManifestEntry] = ()) -> Plan:
+    """Put the parts together. `finished`: runs by whose tokens a second the time is estimated."""
     turns = sum(len(dialogue.turns) for dialogue in dialogues)
-    return Plan(job.run, job.manifest.group_id, len(dialogues), turns, tuple(tasks), tuple(notes))
+    tokens, seconds = sum(entry.tokens for entry in finished), sum(entry.seconds for entry in finished)
+    estimate = _tokens(tasks) * seconds / tokens if tokens and seconds else None
+    return Plan(job.run, job.manifest.group_id, len(dialogues), turns, tuple(tasks), tuple(notes),
+                len(finished) if estimate is not None else 0, estimate)
+
+
+def _tokens(tasks: Sequence[TaskPlan]) -> int:
+    return sum(task.tokens_to_sample + task.tokens_to_score for task in tasks)
 
 
 def _model_name(section: TaskSection) -> str:

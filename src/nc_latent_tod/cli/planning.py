@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nc_latent_tod.build import Builder, act_tagging, dialogues_of, schema_of, state_tracking, token_counter_of
+from nc_latent_tod.cli.tables import duration
 from nc_latent_tod.job import Job, unused_keys
-from nc_latent_tod.labels import Example
+from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.pipeline import Backends
 from nc_latent_tod.plan import Plan, TaskPlan, make_plan, plan_task
 
@@ -25,12 +26,13 @@ def plan_job(job: Job) -> Plan:
     """Check `job` and work out its plan. Loads dialogues and tokenizers, no model. Raises what the job itself would."""
     schema, backends = schema_of(job), Builder().backends(job)
     dialogues = dialogues_of(job)
-    examples = _pool(job, backends)
+    finished = _finished(job, backends)
+    examples = list(backends.labels(finished[0])) if finished and job.manifest.seed_retrievers_from_manifest else []
     tasks = []
     for section, task in ((job.dst, state_tracking(job, schema)), (job.act_tag, act_tagging(job, schema))):
         count, context_length = token_counter_of(section.model)
         tasks.append(plan_task(section, task, dialogues, examples, count, context_length))
-    return make_plan(job, dialogues, tasks, unused_keys(job))
+    return make_plan(job, dialogues, tasks, unused_keys(job), finished)
 
 
 def show_plan(plan: Plan) -> RenderableType:
@@ -56,11 +58,11 @@ def histogram(values: Sequence[int], bins: int = BINS) -> list[tuple[int, int, i
     return [(low + i * width, low + (i + 1) * width - 1, count) for i, count in enumerate(counts)]
 
 
-def _pool(job: Job, backends: Backends) -> list[Example]:
-    """Examples of one finished run, where the job starts from those of a group."""
-    group_id = job.manifest.seed_group_id or job.manifest.group_id
-    entries = backends.manifest.entries(group_id) if job.manifest.seed_retrievers_from_manifest else []
-    return list(backends.labels(entries[0])) if entries else []
+def _finished(job: Job, backends: Backends) -> Sequence[ManifestEntry]:
+    """Runs of the group that seeds the job, or of its own; of a table on AWS only where the job reads it too."""
+    if job.manifest.type != "local" and not job.manifest.seed_retrievers_from_manifest:
+        return []
+    return backends.manifest.entries(job.manifest.seed_group_id or job.manifest.group_id)
 
 
 def _prompt(task: TaskPlan) -> RenderableType:
@@ -99,4 +101,8 @@ def _cost(plan: Plan) -> Table:
         table.add_row(task.name, f"{task.tokens_to_sample:,}", f"{task.tokens_to_score:,}")
     table.add_section()
     table.add_row("a turn", f"{plan.tokens_per_turn:,.0f} in all", "")
+    if plan.seconds is not None:
+        table.caption = (f"About {duration(plan.seconds)} of one worker, at the pace of {plan.runs} finished "
+                         f"run{'s' if plan.runs > 1 else ''} of the group.")
+        table.caption_justify = "left"
     return table
