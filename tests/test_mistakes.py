@@ -48,6 +48,15 @@ def test_labels_that_are_gone_are_named_by_every_command_that_needs_them(labelle
     assert "remove the run's entry from the manifest" in error_of("label", "job.json")
 
 
+def test_labels_of_a_relative_path_are_said_to_be_looked_for_from_here(labelled, monkeypatch):
+    (labelled / "elsewhere").mkdir()
+    monkeypatch.chdir(labelled / "elsewhere")
+
+    told = error_of("publish", "--group-id", "mine", "--to", "data", "--manifest", "../manifest")
+
+    assert f"is missing below {labelled / 'elsewhere'}: run this where the job ran" in told
+
+
 def own_schema(*slots: str) -> str:
     """A schema of courts with these slots besides their names."""
     named = [{"name": name, "description": name, "is_categorical": False, "possible_values": []} for name in ("name", *slots)]

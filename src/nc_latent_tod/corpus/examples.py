@@ -109,9 +109,14 @@ def storage_errors(url: str | Path) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, IsADirectoryError):
-        raise DamagedError(f"The label file {url} is missing.") from None
+        raise DamagedError(f"The label file {url} is missing{_looked_in(str(url))}.") from None
     except OSError as error:
         raise RetryableError(f"Cannot read the labels at {url}: {error}.") from error
+
+
+def _looked_in(url: str) -> str:
+    """Where a relative path was looked for: it is meant from the folder that the job ran in."""
+    return "" if "://" in url or os.path.isabs(url) else f" below {os.getcwd()}: run this where the job ran"
 
 
 def labelled_dialogues(path: Path) -> Iterator[tuple[str, Dialogue]]:
