@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,19 @@ def test_the_commands_pause_cancel_and_resume_a_group(folder: Path) -> None:
     assert (lines[0]["group_id"], lines[0]["attempt"], lines[0]["progress"]["dialogues_done"]) == ("mine", 1, 2)
     assert call("resume", "mine").stdout == "mine was neither paused nor cancelled.\n"
     assert call("pause", "not a group").exit_code == 2
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--drain",), 143), (("--drain", "--workers", 2), 143)])
+def test_a_worker_that_was_to_drain_the_queue_does_not_end_with_0_when_it_is_stopped(folder, started, options, code) -> None:
+    queue = FolderQueue("queue")
+    queue.put(JOB)
+    queue.orders.give(replace(CANCEL, state="paused"))
+    worker = started("work", *options)
+    wait_until(lambda: len(workers(queue.notes)) == (2 if "--workers" in options else 1), within_s=60)
+
+    worker.terminate()
+
+    assert (worker.wait(30), queue.status().ready) == (code, 1)
 
 
 def test_log_records_are_json_lines_that_name_the_job() -> None:

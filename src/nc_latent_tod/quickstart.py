@@ -60,9 +60,12 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
         say(f"job_0 labels {PARTITIONS[0]}: no examples at first, then its own labels as examples")
     run_job(first, Builder().backends(first), control)
     waiting = [job for job in jobs.values() if job is not first and job.run not in finished]
-    _run_queued(waiting, folder / "queue", start_workers, say)
+    code = _run_queued(waiting, folder / "queue", start_workers, say)
     if control and control.should_stop():
         raise InterruptedJobError("The workers were stopped.")
+    if code:
+        raise RetryableError(f"A worker ended with code {code}; see: nc-latent-tod status --queue {folder / 'queue'}. "
+                             "The same command goes on where it stopped.")
     entries = manifest.entries(GROUP)
     if unfinished := sorted({job.run for job in jobs.values()}.difference(entry.run_id for entry in entries)):
         raise RetryableError(f"{len(unfinished)} runs are not finished ({', '.join(unfinished)}): the workers were stopped, or "
@@ -76,14 +79,12 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
     return Quickstart(folder, summary, scores, reused)
 
 
-def _run_queued(waiting: Sequence[Job], path: Path, start_workers: Callable[[Path], int], say: Callable[[str], None]) -> None:
+def _run_queued(waiting: Sequence[Job], path: Path, start_workers: Callable[[Path], int], say: Callable[[str], None]) -> int:
     if not waiting:
-        return
+        return 0
     enqueue(waiting, path)
     say(f"{len(waiting)} jobs in the folder queue, two workers")
-    if code := start_workers(path):
-        raise RetryableError(f"A worker ended with code {code}; see: nc-latent-tod status --queue {path}. "
-                             "The same command goes on where it stopped.")
+    return start_workers(path)
 
 
 def enqueue(jobs: Sequence[Job], path: Path) -> None:

@@ -71,9 +71,10 @@ def work(
 ) -> None:
     """Run the jobs of the queue, until stopped. Jobs of a paused group are left; those of a cancelled one become dead letters.
 
-    The first SIGTERM or SIGINT ends a worker after the turns in hand and gives its job back (exit code 0); a second one
-    ends it at once (130, 143).
+    The first SIGTERM or SIGINT ends a worker after the turns in hand and gives its job back: exit code 0, but with --drain 143
+    or 130, for the queue is not drained. A second one ends it at once (143, 130).
     """
+    from nc_latent_tod.cli.signals import SIGNAL_EXIT
     from nc_latent_tod.cli.working import run_queue, start_workers
     from nc_latent_tod.connect import open_queue
 
@@ -85,9 +86,11 @@ def work(
                *(["--drain"] if drain else []), *(["--json"] if as_json else []),
                *(["--max-jobs", str(max_jobs)] if max_jobs else [])]
         raise typer.Exit(start_workers(workers, own, threads=threads, metrics=metrics))
-    summary = run_queue(opened, lease_s=lease, drain=drain, max_jobs=max_jobs, as_json=as_json, metrics=metrics)
+    summary, signum = run_queue(opened, lease_s=lease, drain=drain, max_jobs=max_jobs, as_json=as_json, metrics=metrics)
     counts = asdict(summary)
     typer.echo(json.dumps({"event": "end", **counts}) if as_json else ", ".join(f"{n} {name}" for name, n in counts.items()))
+    if drain and signum:  # not 0: what waits for the end of the queue must not go on, and Kubernetes start another pod
+        raise typer.Exit(SIGNAL_EXIT + signum)
     left = opened.status() if drain else None
     if summary.dead or (left and left.dead):
         raise RetryableError("The queue has dead letters: see nc-latent-tod dlq list.")

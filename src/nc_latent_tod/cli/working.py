@@ -24,9 +24,10 @@ _SHOWN = ("run_id", "dialogues", "dialogues_done", "turns", "turns_done", "turns
 
 
 def run_queue(queue: Queue, *, lease_s: float, drain: bool, max_jobs: int | None, as_json: bool = False,
-              metrics: tuple[str, int] | None = None) -> WorkSummary:
+              metrics: tuple[str, int] | None = None) -> tuple[WorkSummary, int]:
     """Run the queue's jobs in this process; models are loaded once for all of them.
 
+    Returns what became of them, and the number of the signal that ended it, or 0.
     `as_json`: a line of JSON on stdout for each job that ends. `metrics`: host and port of the Prometheus endpoint.
     """
     builder, tally = Builder(), Tally()
@@ -53,7 +54,7 @@ def run_queue(queue: Queue, *, lease_s: float, drain: bool, max_jobs: int | None
 
     worker = Worker(queue, run, lease_s=lease_s, drain=drain, max_jobs=max_jobs, tally=tally,
                     ended=_print_line if as_json else lambda ended: None)
-    return worker.work()
+    return worker.work(), worker.stopped_by
 
 
 def figures(progress: Progress) -> dict[str, Any]:

@@ -80,6 +80,8 @@ class Worker:
         self._ended = ended
         self._attendance = Attendance(queue, self._tally)
         self._stopping = False
+        self.stopped_by = 0
+        """The number of the signal that ended `work`; 0 where none did."""
         self._failures = 0  # in a row
         self._summary = WorkSummary()
 
@@ -221,7 +223,7 @@ class Worker:
         # Plain assignments and writes only: the signal may have come within a lock of threading or logging.
         if self._stopping:
             os._exit(128 + number)
-        self._stopping = True
+        self._stopping, self.stopped_by = True, number
         os.write(2, notice("Asked to stop: finishing the turns in hand. Signal again to stop at once."))
 
 
