@@ -11,6 +11,7 @@ from aws_server import LocalAws
 from strict_sqs import StrictSqs, refuse
 
 from nc_latent_tod.errors import ConfigError, LeaseLostError, RetryableError
+from nc_latent_tod.queues.job_name import job_name
 from nc_latent_tod.queues.ledger import JobLedger, JobRecord
 from nc_latent_tod.queues.sqs import SqsQueue
 from nc_latent_tod.queues.sqs_delivery import SqsDelivery
@@ -118,6 +119,10 @@ def test_a_stored_job_that_is_gone_or_changed_is_a_dead_letter(table: str, aws: 
 
     first, second = queue.status().dead
     assert "missing" in first.reason + second.reason and "sha256 differs" in first.reason + second.reason
+    assert queue.drained(), "nobody waits for them"
+    job = {"run_id": "r0", "notes": "x" * 9_000, "output": {"labels_url": "s3://lost-claims"}}
+    assert not queue.put(job) and queue.redrive([job_name(job)]) == [job_name(job)]
+    assert received(queue).job == job
 
 
 @pytest.mark.parametrize(("body", "attributes", "reason"), [
@@ -127,6 +132,10 @@ def test_a_stored_job_that_is_gone_or_changed_is_a_dead_letter(table: str, aws: 
     ("[" * 100_000, {"format": "nc-latent-tod/job/1"}, "not a job as JSON"),
     ("[1, 2]", {"format": "nc-latent-tod/job/1"}, "not a JSON object but list"),
     ('{"run_id": "changed"}', {"format": "nc-latent-tod/job/1"}, "changed after the job was put"),
+    ('{"seed": NaN}', {"format": "nc-latent-tod/job/1"}, "not a job that can be read"),
+    ('{"url": "s3://no-such-bucket/r", "sha256": ""}', {"format": "nc-latent-tod/job-at-url/1"}, "bucket does not exist"),
+    ('{"url": "nowhere://r", "sha256": ""}', {"format": "nc-latent-tod/job-at-url/1"}, "Cannot use the URL nowhere://r"),
+    ("x" * 262_144, {}, "another program"),
 ])
 def test_a_message_that_is_no_job_is_a_dead_letter_at_once(queue: SqsQueue, sqs: StrictSqs, body, attributes, reason) -> None:
     sent = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
@@ -140,6 +149,13 @@ def test_a_message_that_is_no_job_is_a_dead_letter_at_once(queue: SqsQueue, sqs:
     assert waiting(sqs) == (0, 1)
     with pytest.raises(ConfigError, match=dead.name):
         queue.redrive([dead.name])
+
+
+def test_a_dead_letter_of_another_program_may_have_any_attributes(queue: SqsQueue, sqs: StrictSqs) -> None:
+    text = {name: {"DataType": "String", "StringValue": "some"} for name in ("run", "attempts", "reason")}
+    sqs.send_message("dead.fifo", "hello", "group", "1", text)
+
+    assert [(letter.name, letter.attempts) for letter in queue.letters()] == [("group", 0)]
 
 
 def test_a_job_that_ends_after_its_time_is_done_and_its_message_is_dropped(queue: SqsQueue, sqs: StrictSqs) -> None:

@@ -47,6 +47,11 @@ def attributes(**values: str) -> dict[str, dict[str, str]]:
     return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value}
 
 
+def has_room(body: str, max_bytes: int) -> bool:
+    """Whether a message with this body may have the attributes that a dead letter gets."""
+    return len(body.encode()) + _ROOM_BYTES <= max_bytes
+
+
 def legal(text: str) -> str:
     """Text that SQS accepts: what it refuses is replaced, and the end of a long text is cut."""
     text = text if len(text) <= _REASON_CHARACTERS else f"{text[:_REASON_CHARACTERS]}..."
@@ -61,7 +66,7 @@ def encode(job: Mapping[str, Any], max_bytes: int) -> tuple[str, str]:
     """
     name = job_name(dict(job))
     body = json.dumps(job, sort_keys=True, separators=(",", ":"), allow_nan=False)  # ASCII, control characters escaped
-    if len(body) + _ROOM_BYTES <= max_bytes:
+    if has_room(body, max_bytes):
         return body, JOB
     output = job.get("output")
     url = output.get("labels_url") if isinstance(output, Mapping) else None
@@ -83,14 +88,17 @@ def decode(message: Message) -> dict[str, Any] | str:
     try:
         body = _claimed(json.loads(message.body)) if kind == JOB_AT_URL else message.body
         job = json.loads(body)
+        if not isinstance(job, dict):
+            return f"not a JSON object but {type(job).__name__}"
+        name = job_name(job)
+    except FileNotFoundError as error:
+        return f"the stored job is missing: {error}. Enqueue the job file again, which stores it, then dlq redrive"
+    except ConfigError as error:  # a number that JSON lacks, a bucket that is gone: no fault of the worker
+        return f"not a job that can be read: {error}"
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         return f"not a job as JSON: {type(error).__name__}: {error}"
-    except FileNotFoundError as error:
-        return f"the stored job is missing: {error}"
-    if not isinstance(job, dict):
-        return f"not a JSON object but {type(job).__name__}"
-    if job_name(job) != message.group_id:
-        return f"the message was changed after the job was put: it holds {job_name(job)}. Enqueue the changed job as a new one"
+    if name != message.group_id:
+        return f"the message was changed after the job was put: it holds {name}. Enqueue the changed job as a new one"
     return job
 
 

@@ -155,7 +155,7 @@ class SqsQueue:
         """Make a received message this worker's job; None where it is none, or another's."""
         job = decode(message)
         if isinstance(job, str):
-            self._letters.bury_foreign(message, job)
+            self._letters.bury_unreadable(message, job)
             return None
         record = self._ledger.get(message.group_id)
         if record is None:  # the table was emptied or made anew

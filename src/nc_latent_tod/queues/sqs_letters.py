@@ -12,8 +12,8 @@ from collections.abc import Collection
 from contextlib import closing, suppress
 
 from nc_latent_tod.errors import ConfigError, LeaseLostError
-from nc_latent_tod.queues.ledger import DEAD, DONE, PENDING, READY, SENDING, JobLedger, JobRecord, Refused
-from nc_latent_tod.queues.message import Message, decode, legal
+from nc_latent_tod.queues.ledger import DEAD, DONE, IN_FLIGHT, PENDING, READY, SENDING, JobLedger, JobRecord, Refused
+from nc_latent_tod.queues.message import Message, decode, has_room, legal
 from nc_latent_tod.queues.sqs_client import SqsClient
 from nc_latent_tod.queues.status import Letter
 
@@ -62,13 +62,22 @@ class DeadLetters:
     def bury_again(self, message: Message, record: JobRecord) -> None:
         """Send the dead letter of a job that is noted as dead, and delete its message."""
         burial = f"{record.name[-16:]}-{record.run}-{record.token}"
-        self._sqs.send(message.body, group=record.name, deduplication=burial, dead=True, run=str(record.run),
-                       format=message.attributes.get("format", ""), reason=legal(record.reason), attempts=str(record.attempts))
+        notes = {"run": str(record.run), "format": message.attributes.get("format", ""), "reason": legal(record.reason),
+                 "attempts": str(record.attempts)}
+        if not has_room(message.body, self._sqs.max_bytes):  # no job is so large, and the record says why
+            notes = {}
+        self._sqs.send(message.body, group=record.name, deduplication=burial, dead=True, **notes)
         with suppress(LeaseLostError):  # visible again: it is buried once more when it comes
             self._sqs.delete(message)
 
-    def bury_foreign(self, message: Message, problem: str) -> None:
-        """Give up a message that is no job."""
+    def bury_unreadable(self, message: Message, problem: str) -> None:
+        """Give up a message that is no job, or that of a job which is not at its URL any more."""
+        job = self._ledger.get(message.group_id)
+        if job and (job.state in (SENDING, READY) or job.state == IN_FLIGHT and job.is_silent(time.time())):
+            with suppress(Refused):  # a worker was faster
+                log.error("%s: %s", job.name, problem)
+                self.bury(message, job, problem)
+            return
         record = JobRecord(name=f"foreign-{message.message_id}", state=DEAD, reason=problem, attempts=message.receives)
         with suppress(Refused):
             self._ledger.create(record)
@@ -159,7 +168,8 @@ class DeadLetters:
 
 
 def _number(message: Message, attribute: str) -> int:
-    return int(message.attributes.get(attribute) or 0)
+    text = message.attributes.get(attribute, "")
+    return int(text) if text.isdecimal() else 0  # an attribute of another program may have the name
 
 
 def _given_up(message: Message) -> str:
