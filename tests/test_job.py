@@ -219,6 +219,11 @@ def test_a_job_is_frozen():
         job.dst.retriever.k_examples = 3
 
 
+def test_a_number_of_thousands_of_digits_is_refused():
+    with pytest.raises(ConfigError, match="job.json: holds a number that is too long"):
+        parse_job(f'{{"seed": {"9" * 5000}}}')
+
+
 def test_the_committed_json_schema_is_current():
     committed = json.loads((ROOT / "docs" / "job.schema.json").read_text())
 
