@@ -13,6 +13,7 @@ from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Act, Example, Gold, Label, TaskLabel, gold_label, state_change
 from nc_latent_tod.metrics import OVERALL, compare, pair, score
+from nc_latent_tod.metrics.bootstrap import Estimate
 from nc_latent_tod.schema import Schema
 
 OFFER = Act("Offer", "stay", "name", "Pine")
@@ -163,6 +164,14 @@ def test_a_paired_difference_is_sharper_than_two_intervals():
     assert difference.value == pytest.approx(lost)
     assert 0 < difference.low < difference.value < difference.high < 0.06
     assert compare(a, a)["slot_f1"].low == compare(a, a)["slot_f1"].high == 0.0
+
+
+def test_a_single_dialogue_gives_no_interval():
+    right = [(example("a", 0, {"stay": {"area": "east"}}), gold({"stay": {"area": "east"}}))]
+    wrong = [(example("a", 0, {}), right[0][1])]
+
+    assert score(right).overall["joint_goal_accuracy"] == Estimate(1.0, None, None)
+    assert compare(right, wrong)["joint_goal_accuracy"] == Estimate(1.0, None, None)
 
 
 def test_only_the_same_turns_can_be_compared():

@@ -11,7 +11,7 @@ _CHUNK = 100  # resamples held at once
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A metric with its 95 % percentile bootstrap interval; None where its denominator is 0."""
+    """A metric with its 95 % percentile bootstrap interval, if there are resamples; None where its denominator is 0."""
 
     value: float | None
     low: float | None = None
@@ -19,8 +19,12 @@ class Estimate:
 
 
 def resampled(sums: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Metrics of seeded resamples of dialogues: (dialogues, metrics, 2) -> (resamples, metrics), NaN where undefined."""
+    """Metrics of seeded resamples of dialogues: (dialogues, metrics, 2) -> (resamples, metrics), NaN where undefined.
+
+    None for a single dialogue: all of its resamples are the same, which would look like certainty.
+    """
     dialogues, metrics, _ = sums.shape
+    resamples = resamples if dialogues > 1 else 0
     rng = np.random.default_rng(seed)
     flat = sums.reshape(dialogues, metrics * 2)
     chunks = [np.empty((0, metrics))]
