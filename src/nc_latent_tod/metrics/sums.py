@@ -64,7 +64,7 @@ def _similarity(predicted: Mapping, expected: Mapping, gold: Gold, categorical: 
     """The product over slots of how alike the values are, 0 where a slot is missing or superfluous.
 
     An open slot's value counts by the token sort ratio to the nearest accepted value, as in the evaluation of the
-    schema-guided dialogue challenge (google-research/schema_guided_dst) that MultiWOZ 2.2 takes over.
+    schema-guided dialogue challenge (google-research/schema_guided_dst), which averages over services and not over turns.
     """
     if predicted.keys() != expected.keys():
         return 0.0
