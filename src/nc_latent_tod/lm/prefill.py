@@ -94,7 +94,7 @@ class CachedModel:
         _, prompts, follows = _TRIED
         if self.longest_padded is None or self.longest_padded >= max(map(len, prompts)) + len(follows):
             try:
-                if _difference(self._model, prompts) <= _allowed(self._model):
+                if _difference(self._model, prompts) <= allowed_difference(self._model):
                     return
             except _FAILURES as error:
                 logger.debug("prompts of two lengths: %s", error)
@@ -103,9 +103,9 @@ class CachedModel:
             difference = _difference(self._model, prompts[:1])
         except _FAILURES as error:
             raise ModelError(_in_parts(self._model, f"{type(error).__name__}: {error}")) from error
-        if difference > _allowed(self._model) and self._model.dtype == torch.float32:
+        if difference > allowed_difference(self._model) and _is_exact(self._model):
             raise ModelError(_in_parts(self._model, f"logits differ by {difference:.0%} of the largest"))
-        if difference > _allowed(self._model):  # half precision may round as much
+        if difference > allowed_difference(self._model):  # half precision may round as much
             logger.warning("%s: logits of a text that is read in parts differ by %.0f%% of the largest",
                            type(self._model).__name__, 100 * difference)
 
@@ -190,8 +190,14 @@ def _difference(model: Any, prompts: Sequence[Sequence[int]]) -> float:
     return float((found - whole.to(found.device)).abs().max() / whole.abs().max())
 
 
-def _allowed(model: Any) -> float:
-    return _ALIKE if model.dtype == torch.float32 else _ALIKE_IN_HALF
+def allowed_difference(model: Any) -> float:
+    """Share of the largest logit by which rounding may change another, when the same text is read in another way."""
+    return _ALIKE if _is_exact(model) else _ALIKE_IN_HALF
+
+
+def _is_exact(model: Any) -> bool:
+    """Whether a model computes in float32: 8-bit layers round to less, whatever the rest is."""
+    return bool(model.dtype == torch.float32) and not getattr(model, "is_quantized", False)
 
 
 def _in_parts(model: Any, what: str) -> str:

@@ -19,13 +19,10 @@ from transformers import DynamicCache
 
 from nc_latent_tod.lm import TokenCount
 from nc_latent_tod.lm.batching import passes
-from nc_latent_tod.lm.prefill import Limits, Preambles, copy_cache, takes_positions
+from nc_latent_tod.lm.prefill import Limits, Preambles, allowed_difference, copy_cache, takes_positions
 from nc_latent_tod.lm.shared_attention import SHARED_PREFIX, Segment, SharedPrefix
 
 logger = logging.getLogger(__name__)
-
-_ALIKE = {torch.float32: 1e-3}  # of the largest logit, by which the probe's may differ; half precision rounds more
-_ALIKE_IN_HALF = 5e-2
 
 
 @dataclass
@@ -160,8 +157,12 @@ def can_share(model: Any) -> bool:
         logger.info("attention of %s does not take a shared prefix (%s: %s): prompts are copied to their rows",
                     type(model).__name__, type(error).__name__, error)
         return False
-    allowed = _ALIKE.get(model.dtype, _ALIKE_IN_HALF) * float(plain.abs().max())
-    return bool((found - plain).abs().max() <= allowed)
+    difference = float((found - plain).abs().max() / plain.abs().max())
+    if not difference <= allowed_difference(model):
+        logger.info("logits of %s with a shared prefix differ by %.1f%% of the largest: prompts are copied to their rows",
+                    type(model).__name__, 100 * difference)
+        return False
+    return True
 
 
 @contextmanager
