@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import socket
 import time
@@ -14,13 +12,14 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from nc_latent_tod.durable import move, sync_folder, write_new
+from nc_latent_tod.durable import move
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.queues.backoff import USUAL, Backoff
 from nc_latent_tod.queues.delivery import FolderDelivery
 from nc_latent_tod.queues.folder import QueueFolder, file_names, read_job
 from nc_latent_tod.queues.folder_notes import FolderNotes
-from nc_latent_tod.queues.job_name import JobFileName, fingerprint, job_name
+from nc_latent_tod.queues.intake import Intake
+from nc_latent_tod.queues.job_name import JobFileName, fingerprint
 from nc_latent_tod.queues.leases import Lease, LeaseWatch, silence
 from nc_latent_tod.queues.orders import Orders, group_of
 from nc_latent_tod.queues.status import DeadLetter, Letter, QueueStatus
@@ -50,6 +49,7 @@ class FolderQueue:
         if lease_s <= 0 or max_attempts < 1:
             raise ConfigError(f"lease_s = {lease_s} and max_attempts = {max_attempts}: both must be positive.")
         self._folder = QueueFolder(path)
+        self._intake = Intake(self._folder)
         self._lease_s, self._max_attempts, self._backoff_s = lease_s, max_attempts, backoff_s
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
         self.notes = FolderNotes(self._folder)
@@ -59,7 +59,6 @@ class FolderQueue:
         self._waits, self._waiting = Waits(), deque[str]()
         self._listing_ends = self._next_look = 0.0  # monotonic
         self._pause_s = _SHORTEST_PAUSE_S
-        self._last_order = 0
 
     def put(self, job: dict[str, Any]) -> bool:
         """Add a job; False where an equal one is ready, in flight, done or dead (see `redrive`).
@@ -67,27 +66,7 @@ class FolderQueue:
         A job whose file was removed by hand from all states counts as new. Raises `ConfigError`, and
         `RetryableError` on a full disk; the job is then not in the queue.
         """
-        name = JobFileName(order=self._next_order(), job_name=job_name(job), attempts=0, token=token_hex(4))
-        text = json.dumps(job, indent=2, ensure_ascii=False) + "\n"
-        index = self._folder.jobs / f"{name.job_name}.json"
-        scratch = self._folder.scratch / str(name)
-        with self._folder.clear_errors(f"put {name.job_name}"):
-            while not self._is_held(index):
-                try:
-                    write_new(scratch, text)
-                    os.link(scratch, index)
-                except UnicodeEncodeError as error:
-                    raise ConfigError(f"{name.job_name}: the job holds text that is not Unicode: {error}.") from error
-                except FileExistsError:  # another process puts the same job: see whether it lived to do so
-                    scratch.unlink()
-                    continue
-                except OSError:
-                    scratch.unlink(missing_ok=True)
-                    raise
-                sync_folder(self._folder.jobs)
-                self._publish(scratch)
-                return True
-        return False
+        return self._intake.put(job)
 
     def receive(self, wait_s: float) -> FolderDelivery | None:
         """Take a job: one whose lease ran out, or the oldest ready one. Looks at most `wait_s` seconds long.
@@ -134,50 +113,7 @@ class FolderQueue:
 
         Raises `ConfigError` where files are no JSON objects, after putting back the others.
         """
-        done, problems = [], []
-        for name in names:
-            dead = self._folder.dead_file(name)
-            job = read_job(dead) if dead else None
-            if isinstance(job, str):
-                problems.append(f"{dead}: {job}. Correct or remove the file.")
-            elif dead and job is not None:
-                self._put_back(dead, job)
-                done.append(name)
-        if problems:
-            raise ConfigError("\n".join(problems))
-        return done
-
-    def _put_back(self, dead: Path, job: dict[str, Any]) -> None:
-        parsed = JobFileName.parse(dead.name)
-        if parsed is not None and parsed.fingerprint == fingerprint(job):
-            with self._folder.clear_errors(f"redrive {parsed.job_name}"):
-                move(dead, self._folder.ready / str(replace(parsed, order=self._next_order(), attempts=0, wait_ms=0, token="")))
-        else:  # a file of other origin, or corrected since
-            self.put(job)
-            dead.unlink()
-
-    def _next_order(self) -> int:
-        # Within one process in order even if the clock jumps back.
-        self._last_order = max(time.time_ns(), self._last_order + 1)
-        return self._last_order
-
-    def _publish(self, scratch: Path) -> None:
-        parsed = JobFileName.parse(scratch.name)
-        assert parsed is not None
-        with contextlib.suppress(FileNotFoundError):  # another process that puts the same job has done it
-            move(scratch, self._folder.ready / str(replace(parsed, token="")))
-
-    def _is_held(self, index: Path) -> bool:
-        """Whether a job was put before and is in some state; finishes the put of a process that was killed."""
-        with contextlib.suppress(FileNotFoundError):
-            links = index.stat().st_nlink
-            for leftover in self._folder.scratch.glob(f"*-{index.stem}.a0.*.json"):
-                if leftover.samefile(index):
-                    self._publish(leftover)
-            if links > 1:
-                return True
-            index.unlink()  # the job was removed by hand
-        return False
+        return self._intake.redrive(names)
 
     def _take_expired(self) -> FolderDelivery | None:
         if time.monotonic() < self._next_look:
