@@ -81,7 +81,7 @@ class Schema:
 
     @cached_property
     def sha256(self) -> str:
-        """Of what the schema says, as hex: equal for equal schemas, whatever the layout of their files."""
+        """Of the schema as it is read, Python names included, as hex: the layout of its file does not count."""
         return hashlib.sha256(repr(self.services).encode("utf-8", "surrogatepass")).hexdigest()
 
     @cached_property
