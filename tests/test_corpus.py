@@ -92,7 +92,9 @@ def test_a_dialogue_of_200_turns_keeps_them_all(tmp_path):
     ([{"dialogue_id": "a", "turns": [{"speaker": "user"}]}], r"utterance 0: no 'utterance'"),
     ([dialogue("a", ("user", None))], r"utterance 0: expected text, found None"),
     ([dialogue("a", ("user", "half \ud83d"))], r"utterance 0: not valid Unicode at character 5"),
-    ([[1, 2]], r"logs.jsonl:1: expected a JSON object"),
+    ([[1, 2]], r"logs.jsonl:1: expected a JSON object.*If the file is one JSON list, name it .json"),
+    ([{"messages": [{"role": "user", "content": "hi"}]}], r"Rename 'messages' to 'turns', .*\(role, content\) speaker"),
+    ([{"speaker": "user", "utterance": "hi"}], r"A line is a whole dialogue.*CSV file: dialogue_id, speaker, utterance"),
     ([], r"is empty"),
 ])
 def test_what_cannot_be_a_dialogue_is_refused_by_file_and_line(tmp_path, rows, message):
@@ -101,7 +103,8 @@ def test_what_cannot_be_a_dialogue_is_refused_by_file_and_line(tmp_path, rows, m
 
 
 @pytest.mark.parametrize(("data", "message"), [
-    (b'{"dialogue_id": "a", "tu', r"logs.jsonl:1: not JSON"),
+    (b'{"dialogue_id": "a", "tu', r"logs.jsonl:1: not JSON.*one JSON object a line"),
+    (b'[\n{"dialogue_id": "a"}\n]', r"logs.jsonl:1: not JSON.*If the file is one JSON list, name it .json"),
     (b"\n\n{}", r"logs.jsonl:3: the dialogue has no|logs.jsonl:3: a dialogue needs 'turns'"),
     (b'{"dialogue_id": "\xff"}', r"not UTF-8"),
     (b"[" * 100_000, r"nested too deeply|not JSON"),
@@ -129,7 +132,7 @@ def test_csv_rows_are_ordered_by_turn_id(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("dialogue_id,speaker\na,user\n", "no column utterance; there are dialogue_id, speaker"),
+    ("dialogue_id,speaker\na,user\n", "no column utterance; there are dialogue_id, speaker. Rename the columns"),
     ("", "no column dialogue_id, speaker, utterance; there are none"),
     ("dialogue_id,speaker,utterance\na,user,hi, there\n", "logs.csv:2: expected 3 fields"),
     ("dialogue_id,speaker,utterance\na,user\n", "logs.csv:2: expected 3 fields"),

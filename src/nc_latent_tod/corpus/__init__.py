@@ -120,7 +120,7 @@ def _sniffed(path: Path) -> str:
     if path.name.endswith((".json", ".json.gz")):
         return "sgd"
     raise CorpusError(f"{path}: unknown kind of file. Name it .jsonl, .csv or .json (these with .gz too), or say its "
-                      "format.")
+                      "data.format in the job file.")
 
 
 def _turns_source(data: object, name: str) -> Source:

@@ -62,7 +62,9 @@ def _needed(header: Sequence[str], path: Path) -> list[str]:
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         found = ", ".join(header) or "none"
-        hint = " Separate the columns with commas." if len(header) == 1 and any(sep in header[0] for sep in ";\t|") else ""
+        hint = " Rename the columns." if len(header) > 1 else ""
+        if len(header) == 1 and any(sep in header[0] for sep in ";\t|"):
+            hint = " Separate the columns with commas."
         raise CorpusError(f"{path}: no column {', '.join(missing)}; there are {found:.120}.{hint}")
     needed = [column for column in (*COLUMNS, "turn_id") if column in header]
     for column in needed:

@@ -33,7 +33,10 @@ def opened(path: Path) -> Iterator[IO[str]]:
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (`file:line`, object) for every line that is not blank. Raw control characters in strings are accepted."""
+    """Yield (`file:line`, object) for every line that is not blank. Raw control characters in strings are accepted.
+
+    Raises `CorpusError` naming the line, and saying so where the file looks like one JSON list.
+    """
     with opened(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -42,10 +45,18 @@ def json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             try:
                 row = json.loads(line, strict=False)
             except ValueError as error:
-                raise CorpusError(f"{where}: not JSON ({error}).") from None
+                raise CorpusError(f"{where}: not JSON ({error}).{_lines_hint(line)}") from None
             except RecursionError:
                 raise CorpusError(f"{where}: nested too deeply to be a dialogue.") from None
+            if isinstance(row, list):
+                raise CorpusError(f"{where}: expected a JSON object, found {row!r:.80}.{_lines_hint(line)}")
             yield where, mapping(row, where)
+
+
+def _lines_hint(line: str) -> str:
+    if line.lstrip().startswith("["):
+        return " If the file is one JSON list, name it .json."
+    return " Write one JSON object a line."
 
 
 def json_document(path: Path) -> Any:

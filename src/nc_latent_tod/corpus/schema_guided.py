@@ -39,7 +39,8 @@ def schema_guided_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             continue
         document = json_document(file)
         if not isinstance(document, list):
-            raise CorpusError(f"{file}: expected a JSON list of dialogues, found {document!r:.80}.")
+            raise CorpusError(f"{file}: expected a JSON list of dialogues, found {document!r:.80}. Put dialogues into a list, "
+                              "[...], or one a line into a .jsonl file.")
         yield from ((f"{file}[{i}]", mapping(row, f"{file}[{i}]")) for i, row in enumerate(document))
 
 
@@ -53,8 +54,18 @@ def turns_of(row: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     turns = row.get("turns")
     if not isinstance(turns, list):
         raise CorpusError(f"{where}: a dialogue needs 'turns', a list of {{\"speaker\": ..., \"utterance\": ...}}; "
-                          f"found the keys {sorted(row)}.")
+                          f"found the keys {sorted(row)}.{_rename(row)}")
     return [mapping(turn, f"{where}, utterance {i}") for i, turn in enumerate(turns)]
+
+
+def _rename(row: Mapping[str, Any]) -> str:
+    """What to do with a dialogue of another layout, such as a chat's `messages` of `role` and `content`."""
+    if "utterance" in row or "speaker" in row:
+        return " A line is a whole dialogue. Utterances one a line go into a CSV file: dialogue_id, speaker, utterance."
+    for key, value in row.items():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            return f" Rename {key!r} to 'turns', and of what it holds ({', '.join(value[0])}) speaker and text alike."
+    return ""
 
 
 def _utterance(turn: Mapping[str, Any], where: str) -> str:
