@@ -157,6 +157,7 @@ def test_a_place_that_another_machine_could_not_find_is_refused(section, key, pl
     [
         ("[]", "must be a section"),
         ('{"data": {}', "line 1, column 12"),
+        ('{"seed": 1, // mine\n}', "JSON has no comments, no comma after a last item"),
         (b"\xff", "not UTF-8"),
         ("[" * 100_000, "too deeply"),
         ('{"data": {"format": "a", "format": "b"}}', "'format' appears twice"),

@@ -81,6 +81,18 @@ def test_the_error_names_the_file(tmp_path):
         load_schema(tmp_path)
 
 
+@pytest.mark.parametrize(("data", "words"), [
+    (b"name,surface\nElm Park,clay\n", "is not JSON .*`nc-latent-tod schema draft TABLE` drafts one from a CSV"),
+    (b'[{"service_name": "caf\xe9"}]', "is not UTF-8 .*Convert the file"),
+    (b'{"openapi": "3.0.0"}', "found {'openapi': '3.0.0'}.*`nc-latent-tod schema draft TABLE` shows its form"),
+])
+def test_a_file_that_is_no_schema_is_told_how_to_get_one(tmp_path, data, words):
+    (tmp_path / "schema.json").write_bytes(data)
+
+    with pytest.raises(ConfigError, match=words):
+        load_schema(tmp_path)
+
+
 @settings(max_examples=60, deadline=None)
 @given(name=st.text(min_size=1, max_size=8).filter(str.strip))
 @example("m²")

@@ -18,7 +18,8 @@ def service_specs(data: object) -> list[dict[str, Any]]:
     """
     if not isinstance(data, Sequence) or isinstance(data, str | bytes) or not data or not all(
             isinstance(service, Mapping) for service in data):
-        raise ConfigError("A schema is a JSON list of services, each an object with 'service_name', 'slots' and 'intents'.")
+        raise ConfigError("A schema is a JSON list of services, each an object with 'service_name', 'slots' and 'intents'; "
+                          f"found {data!r:.{_SHOWN}}. `nc-latent-tod schema draft TABLE` shows its form.")
     try:
         json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

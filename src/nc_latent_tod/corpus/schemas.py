@@ -28,8 +28,12 @@ def load_schema(path: str | Path) -> Schema:
                           "(a list of services with slots and intents), or packaged:schema.") from None
     except OSError as error:
         raise ConfigError(f"The schema {file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The schema {file} is not UTF-8 ({error.reason} {error.object[error.start:error.end]!r}). Convert "
+                          "the file to UTF-8.") from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"The schema {file} is not JSON ({error}).") from None
+        raise ConfigError(f"The schema {file} is not JSON ({error}). A schema is a JSON list of services with slots and "
+                          "intents; `nc-latent-tod schema draft TABLE` drafts one from a CSV or JSON entity table.") from None
     try:
         return Schema.from_json(services)
     except ConfigError as error:

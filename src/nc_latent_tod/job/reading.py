@@ -42,7 +42,8 @@ def decode(text: str | bytes, source: str, what: str) -> Any:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source}: not UTF-8 text ({error}). Save the file as UTF-8.") from error
     except json.JSONDecodeError as error:
-        raise ConfigError(f"{source}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
+        raise ConfigError(f"{source}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}. JSON has no "
+                          "comments, no comma after a last item, and no other quotes than \".") from error
     except ValueError:  # what else Python's reader refuses: a number of thousands of digits
         raise ConfigError(f"{source}: holds a number that is too long for a {what}. Shorten it.") from None
     except RecursionError:
