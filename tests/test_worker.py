@@ -79,6 +79,15 @@ def test_a_job_that_can_never_work_is_dead_with_its_reason(queue: FolderQueue) -
     ]
 
 
+@pytest.mark.parametrize(("error", "is_traced"), [(ConfigError("no split"), False), (RetryableError("throttled"), False),
+                                                  (KeyError("slot"), True)])
+def test_a_traceback_is_logged_only_of_an_error_that_nobody_foresaw(queue: FolderQueue, caplog, error, is_traced) -> None:
+    work(queue, raising(error))
+
+    failures = [record for record in caplog.records if str(error) in record.getMessage()]
+    assert failures and all(bool(record.exc_info) == is_traced for record in failures)
+
+
 @pytest.mark.parametrize("error", [RetryableError("throttled"), MemoryError("too big"), KeyError("slot")])
 def test_a_job_that_fails_is_tried_again_until_its_last_attempt(queue: FolderQueue, error: Exception) -> None:
     summary = work(queue, raising(error))

@@ -163,7 +163,7 @@ class Worker:
                 return "done", "", delivery.ack
             except PermanentError as error:
                 reason = _reason(error)
-                log.error("%s: can never work, put with the dead letters: %s", name, reason, exc_info=True)
+                log.error("%s: can never work, put with the dead letters: %s", name, reason)
                 return "dead", reason, lambda: delivery.nack(reason, dead=True)
             except InterruptedJobError as error:
                 if order := self._attendance.confirmed(group_id):
@@ -175,7 +175,8 @@ class Worker:
                 return "lost", _reason(error), None
             except Exception as error:  # noqa: BLE001  the one place where anything may come
                 reason = _reason(error)
-                log.warning("%s: attempt %d failed, given back: %s", name, delivery.attempt, reason, exc_info=True)
+                log.warning("%s: attempt %d failed, given back: %s", name, delivery.attempt, reason,
+                            exc_info=not isinstance(error, NcLatentTodError))  # whose message says all
                 return "retried", reason, lambda: delivery.nack(reason)
 
     def _should_stop(self, group_id: str) -> bool:
