@@ -59,7 +59,7 @@ def test_each_round_is_a_group_with_its_lineage(finished: tuple[Path, Any]) -> N
     out, result = finished
 
     first, second = result.rounds
-    assert (first.group_id, first.parent, first.model["model_type"]) == ("toy_round_0", None, "none")
+    assert (first.group_id, first.parent, first.model) == ("toy_round_0", None, {"model_type": "none"})
     assert (second.group_id, second.parent) == ("toy_round_1", "toy_round_0")
     assert second.model["model_name_or_path"] == str(out / "round_1" / "model" / "checkpoint")
     record = json.loads((out / "round_1" / "model" / "finetuned.json").read_text())

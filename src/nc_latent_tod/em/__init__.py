@@ -160,7 +160,7 @@ def _close(config: Em, out: Path, number: int, model: Mapping[str, Any] | None, 
                         validation_dialogues=config.validation_dialogues)
     record = Round(
         number, group_id, group(config, number - 1) if number else None,
-        {"model_type": job.dst.model.model_type, "model_name_or_path": job.dst.model.model_name_or_path, **(model or {})},
+        _model_of(job, model),
         [{"run_id": e.run_id, "sha256": e.sha256} for e in manifest.entries(group_id)], str(published.path),
         health(labels[-1], temperature), agreement(labels[-1], labels[-2]) if number else None,
         **(_scores(labels, gold) if gold else {}))
@@ -168,6 +168,12 @@ def _close(config: Em, out: Path, number: int, model: Mapping[str, Any] | None, 
     told = record.scores.get("joint_goal_accuracy")
     steps.say(f"round {number}: {record.health.turns} turns" + (f", joint goal accuracy {told[0]:.3f}" if told else ""))
     return record
+
+
+def _model_of(job: Job, model: Mapping[str, Any] | None) -> dict[str, Any]:
+    section = job.dst.model
+    named = {} if section.model_type == "none" else {"model_name_or_path": section.model_name_or_path}
+    return {"model_type": section.model_type, **named, **(model or {})}
 
 
 def _scores(labels: Sequence[Labels], gold: GoldTurns) -> dict[str, Any]:
