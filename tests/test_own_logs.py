@@ -64,6 +64,12 @@ def test_a_folder_with_other_files_is_left_alone(logs, tmp_path):
     assert done.exit_code == 2 and "holds files that no quickstart has written" in done.stderr
 
 
+def test_a_file_in_place_of_a_folder_is_refused(logs):
+    done = quickstart("--schema", SCHEMA, "--out", "logs.jsonl")
+
+    assert done.exit_code == 2 and "logs.jsonl is a file. Give a folder with --out." in done.stderr
+
+
 def test_a_wrong_schema_leaves_the_earlier_labels(logs):
     quickstart("--schema", SCHEMA)
 

@@ -120,8 +120,10 @@ def write_jobs(folder: Path, *, fresh: bool = False) -> dict[str, Job]:
 def prepare_folder(folder: Path, mark: str, *, fresh: bool) -> None:
     """Take `folder` for a run; with `fresh`, what earlier ones wrote is deleted.
 
-    Raises `ConfigError` where it holds files and none that `mark`, a pattern, stands for.
+    Raises `ConfigError` where it is a file, or holds files and none that `mark`, a pattern, stands for.
     """
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file. Give a folder with --out.")
     if folder.exists() and any(folder.iterdir()) and not any(folder.glob(mark)):
         raise ConfigError(f"{folder} holds files that no quickstart has written. Give another folder with --out.")
     for name in _WRITTEN if fresh else ():  # never the folder itself: it may hold what is not ours
