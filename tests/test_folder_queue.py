@@ -82,6 +82,8 @@ def test_a_job_that_is_not_plain_json_is_refused(path: Path, job: dict[str, obje
         (b"[" * 100_000, "not JSON"),
         (b"[1]", "not a JSON object"),
         (b'{"run_id": "another"}', "changed"),
+        (b'{"run_id": NaN}', "not JSON: NaN"),
+        (b'{"run_id": 1e999}', "not JSON: 1e999"),
     ],
 )
 def test_a_ready_file_that_is_not_the_job_that_was_put_is_dead(path: Path, content: bytes, reason: str) -> None:
@@ -337,6 +339,23 @@ def test_receiving_does_not_list_a_long_queue_each_time(path: Path) -> None:
 
     assert int(in_child(listings)) <= 0
     assert queue.status().done == 100
+
+
+def test_redriving_lists_the_dead_letters_once_and_not_for_each(path: Path) -> None:
+    queue = FolderQueue(path)
+    for number in range(20):
+        queue.put({"run_id": f"run_{number}"})
+        queue.receive(0).nack("no such split", dead=True)  # type: ignore[union-attr]
+    names = [letter.name for letter in queue.letters()]
+
+    def listings() -> int:
+        listed = []
+        sys.addaudithook(lambda event, arguments: listed.append(arguments) if event == "os.listdir" else None)
+        queue.redrive(names)
+        return len(listed)
+
+    assert int(in_child(listings)) == 1
+    assert (queue.status().ready, queue.letters()) == (20, ())
 
 
 def test_an_unwritable_queue_is_refused(path: Path) -> None:

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -110,17 +111,17 @@ class QueueFolder:
         except (OSError, ValueError, KeyError, TypeError) as problem:
             return f"the reason was not stored ({problem})"
 
-    def dead_file(self, name: str) -> Path | None:
-        """The file of a dead letter, by the job's name or its own. Raises `OSError`."""
+    def dead_files(self) -> dict[str, Path]:
+        """The files of the dead letters, by the jobs' names and their own. Raises `OSError`."""
+        found = {}
         for file_name in file_names(self.dead):
             parsed = JobFileName.parse(file_name)
-            if name in (file_name, parsed.job_name if parsed else None):
-                return self.dead / file_name
-        return None
+            found |= dict.fromkeys((file_name, parsed.job_name if parsed else file_name), self.dead / file_name)
+        return found
 
     def letter(self, name: str) -> Letter | None:
         """Open a dead letter; None where there is none of this name. Raises `OSError`."""
-        path = self.dead_file(name)
+        path = self.dead_files().get(name)
         if path is None:
             return None
         parsed = JobFileName.parse(path.name)
@@ -191,9 +192,17 @@ def file_names(folder: Path) -> list[str]:
 def read_job(path: Path) -> dict[str, Any] | str:
     """The job in a file, or what is wrong with it."""
     try:
-        job = json.loads(path.read_bytes())
+        job = json.loads(path.read_bytes(), parse_constant=_finite, parse_float=_finite)
     except IsADirectoryError:
         return "not a file but a folder"
     except (ValueError, RecursionError) as error:  # text that is not UTF-8 is a ValueError too
         return f"not JSON: {error}"
     return job if isinstance(job, dict) else f"not a JSON object but {type(job).__name__}"
+
+
+def _finite(text: str) -> float:
+    """Python reads numbers that JSON lacks, and cannot write them again."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number of JSON")
+    return number

@@ -52,9 +52,14 @@ class Intake:
     def redrive(self, names: Collection[str]) -> list[str]:
         """See `FolderQueue.redrive`."""
         done, problems = [], []
+        with self._folder.clear_errors("list the dead letters"):
+            files = self._folder.dead_files()
         for name in names:
-            dead = self._folder.dead_file(name)
-            job = read_job(dead) if dead else None
+            dead = files.get(name)
+            try:
+                job = read_job(dead) if dead else None
+            except FileNotFoundError:  # another process puts it back
+                continue
             if isinstance(job, str):
                 problems.append(f"{dead}: {job}. Correct or remove the file.")
             elif dead and job is not None:
