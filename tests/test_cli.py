@@ -396,6 +396,16 @@ def test_the_scripts_of_the_original_instructions_are_the_commands(script):
     assert f"Example: nc-latent-tod {command}" in " ".join(done.stdout.split())
 
 
+@pytest.mark.parametrize("script", [
+    *sorted(EXPERIMENTS.glob("[a-z]*.py")), ROOT / "scripts/create_aws.py",
+    ROOT / "runs/offline_labelling_experiment/initial_labelling/generate_runs.py"], ids=lambda path: path.name)
+def test_a_script_in_a_python_without_the_package_says_which_python_has_it(script):
+    done = subprocess.run([sys.executable, "-I", "-S", script], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 1 and done.stderr.startswith("error: this Python has no "), done.stderr
+    assert "use .venv/bin/python" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_the_original_instructions_label_a_corpus(folder):
     write_logs(folder / "logs.jsonl", 6)
     write_job(folder / "runs" / "job_0.json", "train_0_2")

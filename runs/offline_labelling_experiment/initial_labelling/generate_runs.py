@@ -17,8 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.job import parse_job
+try:
+    from nc_latent_tod.errors import ConfigError
+    from nc_latent_tod.job import parse_job
+except ModuleNotFoundError as error:
+    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart once, then use .venv/bin/python") from None
 
 HERE = Path(__file__).resolve().parent
 

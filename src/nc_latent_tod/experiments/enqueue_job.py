@@ -3,7 +3,10 @@
     python src/nc_latent_tod/experiments/enqueue_job.py JOB.json
 """
 
-from nc_latent_tod.cli import main
+try:
+    from nc_latent_tod.cli import main
+except ModuleNotFoundError as error:
+    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart once, then use .venv/bin/python") from None
 
 if __name__ == "__main__":
     main("enqueue")

@@ -9,7 +9,10 @@ import os
 import sys
 from pathlib import Path
 
-from nc_latent_tod.cli import main
+try:
+    from nc_latent_tod.cli import main
+except ModuleNotFoundError as error:
+    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart once, then use .venv/bin/python") from None
 
 if __name__ == "__main__":
     if not Path("manifest").is_dir() and os.environ.setdefault("NC_LATENT_TOD_MANIFEST_PATH", "dynamo:") == "dynamo:":
