@@ -22,7 +22,7 @@ try:
     from nc_latent_tod.errors import ConfigError, NcLatentTodError
     from nc_latent_tod.queues.sqs_client import TABLE_TAG
 except ModuleNotFoundError as error:
-    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart once, then use .venv/bin/python") from None
+    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart, then use .venv/bin/python") from None
 
 RETENTION_S = str(14 * 24 * 3600)  # the longest
 MAX_RECEIVES = "50"  # workers give up after fewer attempts; this is for messages that end a worker before it can say so

@@ -21,7 +21,7 @@ try:
     from nc_latent_tod.errors import ConfigError
     from nc_latent_tod.job import parse_job
 except ModuleNotFoundError as error:
-    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart once, then use .venv/bin/python") from None
+    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart, then use .venv/bin/python") from None
 
 HERE = Path(__file__).resolve().parent
 

@@ -6,7 +6,7 @@
 try:
     from nc_latent_tod.cli import main
 except ModuleNotFoundError as error:
-    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart once, then use .venv/bin/python") from None
+    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart, then use .venv/bin/python") from None
 
 if __name__ == "__main__":
     main("label")

@@ -12,7 +12,7 @@ from pathlib import Path
 try:
     from nc_latent_tod.cli import main
 except ModuleNotFoundError as error:
-    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart once, then use .venv/bin/python") from None
+    raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart, then use .venv/bin/python") from None
 
 if __name__ == "__main__":
     if not Path("manifest").is_dir() and os.environ.setdefault("NC_LATENT_TOD_MANIFEST_PATH", "dynamo:") == "dynamo:":
