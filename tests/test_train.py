@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from transformers import PreTrainedTokenizerFast
 
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.errors import ConfigError
@@ -55,6 +56,19 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_an_undisturbed_one(tmp_
 
     assert rows[0]["step"] in (2, 3), "the run began afresh"
     assert weights(resumed) == weights(undisturbed)
+
+
+def test_a_run_killed_while_its_tokenizer_was_written_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def torn(self: PreTrainedTokenizerFast, folder: Path) -> None:
+        folder.mkdir()
+        raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PreTrainedTokenizerFast, "save_pretrained", torn)
+        with pytest.raises(StoppedError):
+            train(tasks(), batch, tmp_path, SMALL)
+
+    assert (train(tasks(), batch, tmp_path, SMALL) / "model.safetensors").is_file()
 
 
 def test_another_configuration_does_not_continue_a_run(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ class RunFolder:
         if known.is_file() and known.read_text() != tokenizer_digest(tokenizer):
             raise ModelError(f"The checkpoints in {self.folder} are of another tokenizer than the model's: they mean nothing"
                              " to it. Restore the model, or name another folder with --out.")
-        known.write_text(tokenizer_digest(tokenizer))
+        write_bytes(known, tokenizer_digest(tokenizer).encode())
 
     def finish(self, model: Any, tokenizer: Any, record: Finetuned) -> Finetuned:
         """Store the checkpoint, whole or not at all, then the record."""

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 
+from nc_latent_tod.corpus.examples import write_bytes
+from nc_latent_tod.durable import move
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.tasks import Order, Task
@@ -116,7 +119,7 @@ class _Run:
             changed = {key: (before.get(key), value) for key, value in now.items() if before.get(key) != value}
             raise ConfigError(f"{self.out} holds a run with another configuration (before, now): {changed}. "
                               "Give the old values, or another folder.")
-        path.write_text(json.dumps(now, indent=2) + "\n")
+        write_bytes(path, f"{json.dumps(now, indent=2)}\n".encode())
 
     def _tokenizer(self, start: Path | None, new_tokens: Sequence[str]) -> PreTrainedTokenizerFast:
         folder = self.out / "tokenizer"
@@ -127,7 +130,10 @@ class _Run:
             tokenizer.add_tokens(list(new_tokens))
         else:
             tokenizer = train_tokenizer(self._texts(), self.config.vocabulary)
-        tokenizer.save_pretrained(folder)
+        temporary = self.out / ".tokenizer"  # renamed whole: a killed run would leave half of it
+        shutil.rmtree(temporary, ignore_errors=True)
+        tokenizer.save_pretrained(temporary)
+        move(temporary, folder)
         return tokenizer
 
     def _texts(self) -> Iterator[str]:
