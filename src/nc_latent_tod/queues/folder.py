@@ -113,7 +113,7 @@ class QueueFolder:
 
     def dead_files(self) -> dict[str, Path]:
         """The files of the dead letters, by the jobs' names and their own. Raises `OSError`."""
-        found = {}
+        found: dict[str, Path] = {}
         for file_name in file_names(self.dead):
             parsed = JobFileName.parse(file_name)
             found |= dict.fromkeys((file_name, parsed.job_name if parsed else file_name), self.dead / file_name)
