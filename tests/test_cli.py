@@ -1,5 +1,6 @@
 """The command line: what it prints, how it exits, what it imports."""
 
+import io
 import json
 import os
 import resource
@@ -10,13 +11,17 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from nc_latent_tod.cli import app
 from nc_latent_tod.cli.console import EXIT_CODES, exit_code
+from nc_latent_tod.cli.explaining import _candidates
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
+from nc_latent_tod.explain import TaskExplanation
+from nc_latent_tod.labels import Candidate, TaskLabel
 from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.simulate import simulate
 
@@ -299,6 +304,20 @@ def test_a_turn_is_explained_by_its_candidates_and_the_choice(folder):
     assert "▶" in shown and data["tasks"][0]["reason"] in shown
     assert data["example"]["turn"]["turn_id"] == 1
     assert data["tasks"][0]["outcome"]["chosen"] == 0
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_part_of_a_reading_is_left_out_for_want_of_room(width):
+    found = Candidate('[agent.book_taxi(pickup="pine_tree_inn_of_the_old_town")]', score=-57.92, count=8,
+                      logprobs=dict.fromkeys(("direct", "prior", "channel"), -20.55))
+    task = TaskExplanation("dst", TaskLabel((found,), 0), [1.0], [], [], "", "", "", "The only reading.")
+    page = io.StringIO()
+
+    Console(file=page, width=width).print(_candidates(task))
+
+    lines = [line.strip("│╭╮╰╯─ ▶") for line in page.getvalue().splitlines()[2:]]
+    assert "".join(line.split(" ")[0] for line in lines).startswith(found.text), page.getvalue()
+    assert "-57.92" in lines[0]
 
 
 def test_text_that_looks_like_markup_is_shown_as_it_is(folder):

@@ -95,6 +95,7 @@ def _examples(task: TaskExplanation) -> RenderableType:
         return Panel(Text("none: the pool was still too small, or the job uses none", style="dim"), title=title,
                      title_align="left")
     table = Table("similarity", "example", "text", "label", expand=True, box=None)
+    table.columns[1].overflow = "fold"
     for example, score in task.examples:
         table.add_row(f"{score:.3f}", Text(example.example_id, style="dim"), Text(_read(example, task.name)),
                       Text(_meant(example, task.name)))
@@ -128,9 +129,11 @@ def _candidates(task: TaskExplanation) -> Panel:
     terms = [term for term in TERMS if any(term in c.logprobs for c in task.outcome.candidates)]
     if not task.outcome.candidates:
         return Panel(Text(task.reason, style="bold"), title=task.name, title_align="left")
-    table = Table("", "candidate", "samples", *(f"{term}" for term in terms), "score", "share", expand=True, box=None)
+    table = Table("", "candidate", "samples", *(f"{term}" for term in terms), "score", "share", expand=True, box=None,
+                  padding=(0, 1, 0, 0))
+    table.columns[1].overflow = "fold"  # a call may be one long word: no part of a label is left out
     for column in table.columns[2:]:
-        column.justify = "right"
+        column.justify, column.no_wrap = "right", True
     for place, (candidate, share) in enumerate(zip(task.outcome.candidates, task.shares, strict=True)):
         chosen = place == task.outcome.chosen
         table.add_row("▶" if chosen else "", _reading(candidate), str(candidate.count),
