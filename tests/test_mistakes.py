@@ -1,5 +1,6 @@
 """What a user gets wrong on the command line: each mistake is one readable error, with the exit code that is documented."""
 
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import pytest
 from test_cli import call, command_line, folder, write_job, write_logs  # noqa: F401  `folder` is a fixture
 
 from nc_latent_tod.build import Builder
+from nc_latent_tod.cli.console import exit_code, told
 from nc_latent_tod.job import parse_job
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
@@ -181,6 +183,23 @@ def test_a_turn_without_recorded_tasks_is_explained_by_its_label(folder):  # noq
     result = call("explain", "mine", "sim-0-000000", 0, "--schema", "packaged:schema")
 
     assert result.exit_code == 0 and "user said" in result.stdout, result.exception
+
+
+def test_a_place_that_cannot_be_used_is_named_with_what_to_do(folder):  # noqa: F811
+    Path("court.csv").write_text("name,surface\nElm Park,clay\n")
+
+    answer = error_of("schema", "draft", "court.csv", "--out", "court.csv/schema.json")
+
+    assert answer.endswith("schema.json: Not a directory. A folder is needed and a file is there: name another place.\n")
+
+
+@pytest.mark.parametrize(("number", "words", "code"), [(errno.ENOSPC, "No space left on device. Free space, then", 3),
+                                                       (errno.EACCES, "a/b: Permission denied. Change its permissions", 2),
+                                                       (errno.EROFS, "Read-only file system. Name a place", 2)])
+def test_what_the_system_refuses_says_what_to_do(number, words, code):
+    error = OSError(number, os.strerror(number), "a/b")
+
+    assert words in told(error) and exit_code(error) == code
 
 
 def test_a_full_disk_ends_a_job_that_goes_on_afterwards(folder):  # noqa: F811

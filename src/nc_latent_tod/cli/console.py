@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -25,6 +26,14 @@ log = logging.getLogger(__name__)
 OK, UNEXPECTED, WRONG_INPUT, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
 EXIT_CODES = ("Exit codes: 0 done; 1 unexpected error; 2 wrong use, job file or input: the same command can never work; "
               "3 unfinished: the same command may work or go on next time; 130, 143 stopped by a signal.")
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_ADVICE = {
+    **dict.fromkeys(_FULL, "Free space, then run the same command again."),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Change its permissions, or name another place."),
+    errno.EROFS: "Name a place that can be written.",
+    errno.ENOTDIR: "A folder is needed and a file is there: name another place.",
+    errno.EISDIR: "A file is needed and a folder is there: name a file.",
+}
 
 QueueOption = Annotated[str, typer.Option("--queue", envvar="NC_LATENT_TOD_QUEUE_PATH", show_default=False,
                                           help="The queue: a folder, or an SQS queue by its name (*.fifo) or URL.")]
@@ -56,7 +65,7 @@ class Commands(TyperGroup):
         except (NcLatentTodError, OSError) as error:
             if ctx.params.get("debug"):
                 remark(traceback.format_exc(), level=logging.ERROR)
-            remark(f"error: {error}", level=logging.ERROR)
+            remark(f"error: {told(error)}", level=logging.ERROR)
             raise typer.Exit(exit_code(error)) from None
 
 
@@ -64,7 +73,16 @@ def exit_code(error: Exception) -> int:
     """The exit code that `EXIT_CODES` documents for an error."""
     if isinstance(error, PermanentError):
         return WRONG_INPUT
+    if isinstance(error, OSError) and error.errno in _ADVICE:
+        return UNFINISHED if error.errno in _FULL else WRONG_INPUT
     return UNFINISHED if isinstance(error, RetryableError) else UNEXPECTED
+
+
+def told(error: Exception) -> str:
+    """An error in words; of what the system refuses, the file and what to do."""
+    if not isinstance(error, OSError) or error.errno not in _ADVICE:
+        return str(error)
+    return (f"{error.filename}: " if error.filename else "") + f"{error.strerror}. {_ADVICE[error.errno]}"
 
 
 def epilog(*examples: str) -> str:
