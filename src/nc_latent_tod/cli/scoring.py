@@ -62,6 +62,7 @@ def show_scores(scores: Scores, only: Collection[str] = ()) -> RenderableType:
 
 def _scoped(scope: str, scores: Mapping[Any, Mapping[str, Estimate]], metrics: Sequence[str]) -> Table:
     table = Table(scope, *(metric.replace("_", " ") for metric in metrics), title=f"By {scope}", title_justify="left")
+    table.columns[0].no_wrap = True  # whole names, whatever the width
     for name, estimates in scores.items():
         table.add_row(Text(str(name)), *(_cells(estimates[metric])[0] for metric in metrics))
     return table
