@@ -119,6 +119,18 @@ def test_jobs_of_groups_on_hold_are_counted_apart_and_not_in_the_time_left(queue
     assert "6 queued (4 on hold)" in str(overview_table(seen).renderables[0])
 
 
+def test_whoever_looks_at_a_queue_does_not_wait_for_what_labels(tmp_path: Path) -> None:
+    path = str(tmp_path / "queue")
+    FolderQueue(path)
+    code = ("import sys\nfrom nc_latent_tod.cli import app\n"
+            f"for command in ('status', 'workers'):\n    app([command, '--queue', {path!r}], standalone_mode=False)\n"
+            "print(sorted(set(sys.modules) & {'numpy', 'nc_latent_tod.labeller', 'nc_latent_tod.pipeline', 'boto3'}))")
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_job_too_old_for_sqs_is_named_by_status_and_sent_again_by_enqueue(folder: Path, aws: Any, monkeypatch) -> None:
     name, table = aws.queue(), aws.table()
     monkeypatch.setenv("NC_LATENT_TOD_QUEUE_PATH", name)
@@ -128,7 +140,7 @@ def test_a_job_too_old_for_sqs_is_named_by_status_and_sent_again_by_enqueue(fold
     job = write_job(Path("job.json"))
     call("enqueue", job)
     opened = SqsQueue(name)
-    record = next(opened._ledger.records())
+    record = opened._ledger.not_done()[0][0]
     opened._ledger.change(record.name, {"state": "ready"}, sent_at=1.0)
     opened._sqs.delete(opened._sqs.receive(visibility_s=60)[0])  # as SQS does it after some days
 

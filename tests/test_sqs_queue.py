@@ -11,6 +11,7 @@ from aws_server import LocalAws
 from strict_sqs import StrictSqs, refuse
 
 from nc_latent_tod.errors import ConfigError, LeaseLostError, RetryableError
+from nc_latent_tod.queues import ledger as ledger_module
 from nc_latent_tod.queues.job_name import job_name
 from nc_latent_tod.queues.ledger import JobLedger, JobRecord
 from nc_latent_tod.queues.sqs import SqsQueue
@@ -455,6 +456,20 @@ def test_records_that_were_lost_are_made_anew_from_the_messages(queue: SqsQueue,
 
     assert received(other).job == JOB
     assert len(other.status().in_flight) == 1
+
+
+def test_records_of_done_jobs_are_counted_and_not_sent(table: str, aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "_LONGEST_PAGE", 2)  # so that pages are empty after the filter, or half full
+    ledger = JobLedger(table, "jobs.fifo")
+    for number, state in enumerate(("done", "done", "ready", "done", "dead", "done", "done")):
+        ledger.create(JobRecord(name=f"r{number}", state=state))
+    sent: list[Any] = []
+    ledger._client.meta.events.register("after-call.dynamodb.Query", lambda parsed, **_: sent.extend(parsed["Items"]))
+
+    found, done = ledger.not_done()
+
+    assert ([record.name for record in found], done) == (["r2", "r4"], 5)
+    assert len(sent) == 2
 
 
 def test_a_change_that_arrives_twice_is_one_change(table: str, aws: LocalAws) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nc_latent_tod.pipeline import Progress, Result
 from nc_latent_tod.queues.status import DeadLetter
+
+if TYPE_CHECKING:  # `status` shall not wait for all that labels
+    from nc_latent_tod.pipeline import Progress, Result
 
 ADVICE = Text("Open one with nc-latent-tod dlq show NAME, put it back with nc-latent-tod dlq redrive NAME.", style="dim")
 

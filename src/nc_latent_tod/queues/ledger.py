@@ -85,9 +85,15 @@ class JobLedger:
             item = self._client.get_item(TableName=self.table, Key=self._key(name), ConsistentRead=True).get("Item")
         return _record(item) if item else None
 
-    def records(self) -> Iterator[JobRecord]:
-        """All records, by name."""
-        return self._query("", {}, first_page=_LONGEST_PAGE)
+    def not_done(self) -> tuple[list[JobRecord], int]:
+        """The records of all jobs but those that are done, by name, and the number of those that are."""
+        found: list[JobRecord] = []
+        read = 0
+        for page in self._pages("", {":done": {"S": DONE}}, first_page=_LONGEST_PAGE, FilterExpression="#state <> :done",
+                                ExpressionAttributeNames={"#state": "state"}):
+            found += map(_record, page["Items"])
+            read += page["ScannedCount"]  # before the filter
+        return found, read - len(found)
 
     def pending(self, *, after: str = "", until: str = "") -> Iterator[JobRecord]:
         """Records of jobs that are not settled, by name: all, those behind `after`, or those up to `until`.
@@ -99,16 +105,17 @@ class JobLedger:
         key = f" AND run_id {'>' if after else '<='} :name" if after or until else ""
         if key:
             values[":name"] = {"S": after or until}
-        return self._query(key, values, first_page=_FIRST_PAGE, **where)
+        for page in self._pages(key, values, first_page=_FIRST_PAGE, **where):
+            yield from map(_record, page["Items"])
 
-    def _query(self, key: str, values: Mapping[str, Any], *, first_page: int, **where: Any) -> Iterator[JobRecord]:
+    def _pages(self, key: str, values: Mapping[str, Any], *, first_page: int, **where: Any) -> Iterator[dict[str, Any]]:
         request = {"TableName": self.table, "ConsistentRead": True, "KeyConditionExpression": f"group_id = :partition{key}",
                    "ExpressionAttributeValues": {":partition": {"S": self._partition}, **values}, **where}
         size = first_page
         while True:
             with aws.clear_errors(f"read the records of {self._partition} in the table {self.table}"):
                 page = self._client.query(Limit=size, **request)
-            yield from map(_record, page["Items"])
+            yield page
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -116,9 +116,9 @@ class SqsQueue:
 
     def status(self) -> QueueStatus:
         """Count and list the jobs by state, from their records."""
-        now = time.time()
+        now, (found, done) = time.time(), self._ledger.not_done()
         by_state: dict[str, list[JobRecord]] = defaultdict(list)
-        for record in self._ledger.records():
+        for record in found:
             is_gone = self._sqs.retention.has_expired(record, now)
             by_state[_EXPIRED if is_gone and record.state != DEAD else record.state].append(
                 replace(record, reason=f"{record.reason} (The dead letter {self._letters.gone}.)") if is_gone else record)
@@ -128,7 +128,7 @@ class SqsQueue:
             in_flight=tuple(InFlight(name=record.name, worker=record.worker, age_s=max(0.0, now - record.taken_at),
                                      attempt=record.attempts, silent_s=max(0.0, now - record.beat_at),
                                      progress=record.progress) for record in by_state[IN_FLIGHT]),
-            done=len(by_state[DONE]),
+            done=done,
             dead=tuple(DeadLetter(record.name, record.reason, record.attempts) for record in by_state[DEAD]),
             held=sum(record.group in orders for record in ready),
             waiting=tuple(Waiting(record.name, record.reason, record.attempts, record.waits_until) for record in ready

@@ -7,9 +7,11 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from nc_latent_tod.pipeline import Result
-from nc_latent_tod.progress import Progress
+if TYPE_CHECKING:  # who looks at workers shall not wait for all that labels
+    from nc_latent_tod.pipeline import Result
+    from nc_latent_tod.progress import Progress
 
 JOBS, JOB_FAILURES, TURNS, TURN_FAILURES = "jobs", "job_failures", "turns", "turn_failures"
 TOKENS, SECONDS, LABELLING_SECONDS, RECEIVE_ERRORS = "tokens", "seconds", "labelling_seconds", "receive_errors"
