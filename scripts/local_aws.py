@@ -14,8 +14,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 
 PORT_VARIABLE = "LOCAL_AWS_PORT"  # a free port without it
+_FORGET_EVERY_S = 10.0
 
 
 def environment(port: int) -> dict[str, str]:
@@ -25,8 +28,17 @@ def environment(port: int) -> dict[str, str]:
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
 
 
+def forget(reset: Callable[[], None]) -> None:
+    """Let go, now and then, of what moto lists for its dashboard: every object of its own since the start, and so a copy of the
+    whole table for each transaction. What it stores is elsewhere."""
+    while True:
+        time.sleep(_FORGET_EVERY_S)
+        reset()
+
+
 def main(command: list[str]) -> int:
     try:
+        from moto.core.model_instances import reset_model_data
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
         from werkzeug.serving import make_server
     except ImportError:
@@ -35,6 +47,7 @@ def main(command: list[str]) -> int:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", int(os.environ.get(PORT_VARIABLE, 0)), DomainDispatcherApplication(create_backend_app),
                          threaded=True, request_handler=MotoRequestHandler)
+    threading.Thread(target=forget, args=(reset_model_data,), daemon=True).start()
     variables = environment(server.port)
     if command:
         threading.Thread(target=server.serve_forever, daemon=True).start()
