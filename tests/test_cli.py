@@ -18,10 +18,12 @@ from typer.testing import CliRunner
 from nc_latent_tod.cli import app
 from nc_latent_tod.cli.console import EXIT_CODES, exit_code
 from nc_latent_tod.cli.explaining import _candidates
+from nc_latent_tod.cli.scoring import PER_SERVICE, _scoped
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
 from nc_latent_tod.explain import TaskExplanation
 from nc_latent_tod.labels import Candidate, TaskLabel
+from nc_latent_tod.metrics import Estimate
 from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.simulate import simulate
 
@@ -318,6 +320,17 @@ def test_no_part_of_a_reading_is_left_out_for_want_of_room(width):
     lines = [line.strip("│╭╮╰╯─ ▶") for line in page.getvalue().splitlines()[2:]]
     assert "".join(line.split(" ")[0] for line in lines).startswith(found.text), page.getvalue()
     assert "-57.92" in lines[0]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_service_and_no_score_is_cut_off_for_want_of_room(width):
+    page = io.StringIO()
+
+    Console(file=page, width=width).print(_scoped("service", {"attractions": dict.fromkeys(PER_SERVICE, Estimate(0.125))},
+                                                  PER_SERVICE))
+
+    [row] = [line for line in page.getvalue().splitlines() if "0.125" in line]
+    assert row.split() == " │ ".join(["attractions", *["0.125"] * len(PER_SERVICE)]).split(), page.getvalue()
 
 
 def test_text_that_looks_like_markup_is_shown_as_it_is(folder):

@@ -61,8 +61,11 @@ def show_scores(scores: Scores, only: Collection[str] = ()) -> RenderableType:
 
 
 def _scoped(scope: str, scores: Mapping[Any, Mapping[str, Estimate]], metrics: Sequence[str]) -> Table:
-    table = Table(scope, *(metric.replace("_", " ") for metric in metrics), title=f"By {scope}", title_justify="left")
-    table.columns[0].no_wrap = True  # whole names, whatever the width
+    table = Table(scope, *(metric.replace("_", " ") for metric in metrics), title=f"By {scope}", title_justify="left",
+                  show_edge=False, pad_edge=False)
+    for column in table.columns:  # on a narrow terminal headings are broken; no name and no number is cut off
+        column.overflow = "fold"
+    table.columns[0].no_wrap = True
     for name, estimates in scores.items():
         table.add_row(Text(str(name)), *(_cells(estimates[metric])[0] for metric in metrics))
     return table
