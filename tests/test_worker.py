@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from processes import TESTS, start, wait_until
 
-from nc_latent_tod.errors import ConfigError, InterruptedJobError, LeaseLostError, PermanentError, RetryableError
+from nc_latent_tod.errors import ConfigError, InterruptedJobError, LeaseLostError, ModelError, PermanentError, RetryableError
 from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.worker import JobControl, Worker, WorkSummary
 from nc_latent_tod.worker.group import threads_per_worker
@@ -77,6 +77,36 @@ def test_a_job_that_can_never_work_is_dead_with_its_reason(queue: FolderQueue) -
     assert [(letter.reason, letter.attempts) for letter in queue.status().dead] == [
         ("ConfigError: unknown split 'trian'", 1)
     ]
+
+
+@pytest.fixture
+def five(tmp_path: Path) -> FolderQueue:
+    queue = FolderQueue(tmp_path / "five")
+    for number in range(5):
+        queue.put({"run_id": f"r{number}"})
+    return queue
+
+
+def test_a_machine_that_cannot_label_leaves_the_queue_to_others(five: FolderQueue) -> None:
+    def run(job: dict[str, Any], control: JobControl) -> None:
+        raise ModelError(f"no model in /models/{job['run_id']}")
+
+    with pytest.raises(PermanentError, match=r"first 3 jobs .* no model in /models/r2\nIf this machine"):
+        work(five, run)
+    assert (five.status().ready, len(five.status().dead)) == (2, 3)
+
+
+@pytest.mark.parametrize("other", ["another reason", ""])
+def test_jobs_that_die_of_several_reasons_or_beside_others_that_are_done_end_no_worker(five: FolderQueue, other: str) -> None:
+    def run(job: dict[str, Any], control: JobControl) -> None:
+        if job["run_id"] != "r1":
+            raise ModelError("no model")
+        if other:
+            raise ConfigError(other)
+
+    summary = work(five, run)
+
+    assert summary == (WorkSummary(dead=5) if other else WorkSummary(done=1, dead=4))
 
 
 @pytest.mark.parametrize(("error", "is_traced"), [(ConfigError("no split"), False), (RetryableError("throttled"), False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 30.0  # after failures
 _STEP_S = 0.1  # a pause is cut short by a signal within this time
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_ALIKE = 3  # jobs that die of one reason before any is done: the machine may be at fault, and the queue is left to others
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,14 @@ class Worker:
         self.stopped_by = 0
         """The number of the signal that ended `work`; 0 where none did."""
         self._failures = 0  # in a row
+        self._reasons = set[str]()  # of dead letters, without their numbers
         self._summary = WorkSummary()
 
     def work(self) -> WorkSummary:
-        """Work until drained, `max_jobs` or a signal. Raises `PermanentError` where the queue can never be used.
+        """Work until drained, `max_jobs` or a signal.
+
+        Raises `PermanentError` where the queue can never be used, and where the first jobs all became dead letters for one
+        reason: else a machine without the model or the credentials would empty the queue into them.
 
         In the main thread SIGTERM and SIGINT are handled: the first asks the job to stop and gives it back, the
         second ends the process at once with exit code 143 or 130, and the lease of its job runs out.
@@ -150,6 +156,12 @@ class Worker:
         seconds = time.monotonic() - began
         log.info("%s: %s after %.1f s", delivery.delivery_id, settled, seconds)
         self._ended(self._tally.ended(settled, reason, seconds))
+        if settled == "dead":
+            self._reasons.add(re.sub(r"\d+", "0", reason))
+            if self._summary.dead == _ALIKE and len(self._reasons) == 1 and not self._summary.done:
+                raise PermanentError(
+                    f"The first {_ALIKE} jobs became dead letters for one reason, so this worker leaves the others. {reason}\n"
+                    "If this machine is at fault, correct it, then nc-latent-tod dlq redrive --all; else start it again.")
         return settled
 
     def _attempt(self, delivery: Delivery, group_id: str) -> tuple[str, str, Callable[[], None] | None]:
