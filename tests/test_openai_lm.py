@@ -69,7 +69,7 @@ def test_greedy_readings_and_their_scores_equal_those_of_the_engine(engine, url)
 
     for mine, other in zip(sum(ours, []), sum(theirs, []), strict=True):
         assert (other.text, other.finished) == (mine.text, mine.finished)
-        assert other.logprob == pytest.approx(mine.logprob, abs=1e-3)
+        assert (other.logprob, other.tokens) == (pytest.approx(mine.logprob, abs=1e-3), mine.tokens)
 
 
 @pytest.mark.parametrize("ranking", ["noisy_channel_joint", "noisy_channel_cond"])
@@ -108,7 +108,7 @@ def test_a_server_that_does_not_score_a_given_text_still_samples_and_says_what_w
     served.echoes = False
     lm = client(url)
     assert lm.sample(PROMPTS[:1], GREEDY, [1])[0][0].text
-    with pytest.raises(ConfigError, match=r"'greedy' and 'direct' work .* noisy channel and proposals need another server"):
+    with pytest.raises(ConfigError, match=r"'greedy' and 'direct' work .* noisy channel, 'pmi' and proposals need another"):
         lm.loglikelihood(requests())
 
 

@@ -12,7 +12,7 @@ from nc_latent_tod.diversity import select_diverse
 from nc_latent_tod.errors import TurnError
 from nc_latent_tod.labels import BeliefState, Candidate, Example, TaskLabel
 from nc_latent_tod.lm import Completion, GrammarSampler, LanguageModel, Sampling
-from nc_latent_tod.noisy_channel import Ranking, merge, rank, uses_channel
+from nc_latent_tod.noisy_channel import LengthNormalization, Ranking, merge, rank, scores_text, uses_channel
 from nc_latent_tod.phases import Phases
 from nc_latent_tod.prompts import Prompt, answer
 from nc_latent_tod.proposing import Propose
@@ -58,6 +58,8 @@ class Inference:
     add_predictions: bool = True
     propose: Propose | None = None  # readings that are weighed with the samples
     proposal_weight: float = 0.0  # of their pseudo-scores in the ranking
+    length_normalization: LengthNormalization = "none"
+    counts_tokens: bool = True  # False where `lm.count_tokens` estimates: what was scored is stored without its tokens
     grammar: Callable[[Turn, BeliefState], str] | None = None  # that samples stay within; `lm` is a `GrammarSampler` then
     phases: Phases = field(default_factory=Phases)  # seconds of retrieval, prompt and parse; the model has its own
 
@@ -139,7 +141,8 @@ class Inference:
     def _candidates(self, question: Question, completions: Sequence[Completion]) -> list[Candidate]:
         source = "greedy" if self.ranking == "greedy" else "sample"
         likeliest = sorted(completions, key=lambda c: -c.logprob)[: self.keep]
-        drawn = [Candidate(c.text, {"direct": c.logprob}, source=source, finished=c.finished) for c in likeliest]
+        drawn = [Candidate(c.text, {"direct": c.logprob}, source=source, finished=c.finished, tokens={"direct": c.tokens})
+                 for c in likeliest]
         if self.propose:
             proposed = self.propose(question.turn, question.prior, question.earlier)
             drawn += [Candidate(text, {"proposal": score} if self.proposal_weight else {}, source="proposal", count=0)
@@ -158,59 +161,66 @@ class Inference:
         asked = [i for i in places if places[i]]
         requests = [(questions[i].prompt.text, [(answer(candidates[i][j].text),) for j in places[i]]) for i in asked]
         scores = turn_by_turn(lambda part: self.lm.loglikelihood(part, shared_prefix=self.task.preamble), requests)
-        for i, rows in zip(asked, scores, strict=True):
+        for i, (_, answers), rows in zip(asked, requests, scores, strict=True):
+            lengths = self._lengths(answers)
             for row, j in enumerate(places[i]):
                 candidates[i][j] = (replace(candidates[i][j], error=TOO_LONG) if isinstance(rows, TurnError)
-                                    else _with_direct(candidates[i][j], rows[row][0]))
+                                    else self._with_terms(candidates[i][j], ["direct"], rows[row], lengths[row]))
 
     def _score_channel(self, questions: Sequence[Question], candidates: list[list[Candidate]],
                        failures: dict[int, str]) -> None:
-        """Add the terms `prior` and `channel`, in nats, to the candidates that parsed."""
+        """Add the terms `prior` and, where the ranking needs it, `channel`, in nats, to the candidates that parsed."""
+        terms = ["prior", "channel"] if scores_text(self.ranking) else ["prior"]
         requests, owners = [], []
         for i, question in enumerate(questions):
             parsed = [j for j, candidate in enumerate(candidates[i]) if candidate.error is None]
-            continuations = [self.task.continuation(candidates[i][j].text, question.turn) for j in parsed]
+            continuations = [self.task.continuation(candidates[i][j].text, question.turn)[: len(terms)] for j in parsed]
             if not parsed:
                 continue
             try:
                 with self.phases.timed("prompt"):
-                    prompt = self._channel_prompt(question, continuations)
+                    lengths = self._lengths(continuations)
+                    prompt = self._channel_prompt(question, max(map(sum, lengths)))
             except TurnError as error:
                 failures[i] = error.reason
                 continue
             requests.append((prompt.text, continuations))
-            owners.append((i, parsed))
+            owners.append((i, parsed, lengths))
         scores = turn_by_turn(lambda asked: self.lm.loglikelihood(asked, shared_prefix=self.task.preamble), requests)
-        for (i, parsed), rows in zip(owners, scores, strict=True):
+        for (i, parsed, lengths), rows in zip(owners, scores, strict=True):
             if isinstance(rows, TurnError):
                 failures[i] = rows.reason
                 continue
-            for j, (prior, channel) in zip(parsed, rows, strict=True):
-                terms = {**candidates[i][j].logprobs, "prior": prior, "channel": channel}
-                candidates[i][j] = replace(candidates[i][j], logprobs=terms)
+            for j, logprobs, counts in zip(parsed, rows, lengths, strict=True):
+                candidates[i][j] = self._with_terms(candidates[i][j], terms, logprobs, counts)
 
-    def _channel_prompt(self, question: Question, continuations: Sequence[tuple[str, str]]) -> Prompt:
-        longest = max(map(sum, _pairs(self.lm.count_tokens([text for pair in continuations for text in pair]))))
+    def _lengths(self, continuations: Sequence[Sequence[str]]) -> list[tuple[int, ...]]:
+        """The tokens of each segment of each continuation, which the model tokenises apart."""
+        counts = iter(self.lm.count_tokens([text for segments in continuations for text in segments]))
+        return [tuple(next(counts) for _ in segments) for segments in continuations]
+
+    def _with_terms(self, candidate: Candidate, terms: Sequence[str], logprobs: Sequence[float],
+                    counts: Sequence[int]) -> Candidate:
+        """With more terms, and the tokens of each where they are counted and not estimated."""
+        tokens = dict(zip(terms, counts, strict=True)) if self.counts_tokens else {}
+        return replace(candidate, logprobs={**candidate.logprobs, **dict(zip(terms, logprobs, strict=True))},
+                       tokens={**candidate.tokens, **tokens})
+
+    def _channel_prompt(self, question: Question, longest: int) -> Prompt:
+        """`longest`: tokens that are to follow, at most."""
         return fit_prompt(self.task, "channel", question.turn, question.prior,
                           question.examples[: question.prompt.num_examples],
                           budget=self.lm.max_length - longest - _MARGIN, count_tokens=self.lm.count_tokens)
 
     def _choose(self, question: Question, candidates: Sequence[Candidate]) -> Inferred:
-        ranked = rank(candidates, self.ranking, self.proposal_weight)
+        ranked = rank(candidates, self.ranking, self.proposal_weight, self.length_normalization)
         if not ranked or ranked[0].error:
             return failed(NO_CANDIDATE_PARSED, question.retrieved, ranked)
         value = self.task.parse(ranked[0].text, question.prior)
-        return Inferred(value, TaskLabel(candidates=ranked, chosen=0, retrieved=question.retrieved))
-
-
-def _with_direct(candidate: Candidate, logprob: float) -> Candidate:
-    return replace(candidate, logprobs={**candidate.logprobs, "direct": logprob})
+        return Inferred(value, TaskLabel(candidates=ranked, chosen=0, retrieved=question.retrieved,
+                                         length_normalization=self.length_normalization))
 
 
 def _tells(example: Example, turn: Turn) -> bool:
     """Whether an example holds an earlier round's label of the turn: it is of this turn, or of a later one of its dialogue."""
     return example.turn.dialogue_id == turn.dialogue_id and example.turn.turn_id >= turn.turn_id
-
-
-def _pairs(counts: Sequence[int]) -> list[tuple[int, int]]:
-    return list(zip(counts[::2], counts[1::2], strict=True))

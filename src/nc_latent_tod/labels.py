@@ -77,6 +77,11 @@ class Candidate:
     source: str = "sample"  # sample, greedy, proposal
     finished: bool = True  # a stop string was reached before the token limit
     error: str | None = None  # why it did not parse
+    tokens: Mapping[str, int] = field(default_factory=dict, compare=False)  # as of older files, which lack it
+    """By term, the tokens that its log-probability is the sum over. `direct`: those of the likeliest text of this meaning.
+
+    Absent for terms of no model, of older label files, and of a server whose tokenizer is unknown.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class TaskLabel:
     failure: str | None = None  # reason code where the task failed
     retrieved: tuple[tuple[str, float], ...] = ()
     """(example id `run_id/dialogue_id/turn_id`, inner product), in prompt order."""
+    length_normalization: str = "none"
+    """`tokens` where each log-probability of a score was divided by its number of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +128,8 @@ class Example:
         return f"{self.run_id}/{self.turn.dialogue_id}/{self.turn.turn_id}"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; `from_json` restores an equal example."""
-        return asdict(self)
+        """Plain JSON data; `from_json` restores an equal example. What younger fields lack is left out."""
+        return asdict(self, dict_factory=_without_absent)
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Example:
@@ -142,12 +149,21 @@ class Example:
         )
 
 
+_ABSENT: Mapping[str, Any] = {"tokens": {}, "length_normalization": "none"}
+"""Fields that label files of older versions do not have, with what is meant where they are left out."""
+
+
+def _without_absent(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in fields if name not in _ABSENT or value != _ABSENT[name]}
+
+
 def _task_label(task: Mapping[str, Any]) -> TaskLabel:
     return TaskLabel(
         candidates=tuple(Candidate(**c) for c in task["candidates"]),
         chosen=task["chosen"],
         failure=task["failure"],
         retrieved=tuple((example_id, score) for example_id, score in task["retrieved"]),
+        length_normalization=task.get("length_normalization", _ABSENT["length_normalization"]),
     )
 
 

@@ -12,6 +12,7 @@ from nc_latent_tod.job import Job
 from nc_latent_tod.job.sections import TaskSection
 from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.noisy_channel import scores_text, uses_channel
 from nc_latent_tod.tasks import Task
 
 LABEL_TOKENS = 20  # assumed length of a label: nothing has been sampled yet
@@ -33,7 +34,7 @@ class TaskPlan:
     context_length: int
     over_long: tuple[tuple[str, int, int], ...]  # (dialogue_id, turn_id, tokens) that need examples or text dropped
     tokens_to_sample: int  # through the model, prompts and samples of all turns
-    tokens_to_score: int  # through the model, candidates under the channel prompt
+    tokens_to_score: int  # through the model, candidates and, but for `pmi`, texts under the channel prompt
     skipped: int  # turns with nothing to label
 
 
@@ -60,7 +61,8 @@ def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], e
               context_length: int) -> TaskPlan:
     """Work out one task over all turns. `examples` are shown in the sample prompt, as many as the job asks for.
 
-    With prompts read once each, a turn costs its own part, twice where the channel scores, and 2 n labels and texts.
+    With prompts read once each, a turn costs its own part, twice where the channel prompt scores, the labels that are sampled
+    and n that are scored there: each with the text after it, but for `pmi`.
     """
     if section.model.model_type == "none":
         return _without_model(task, dialogues)
@@ -74,7 +76,9 @@ def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], e
     preamble = count([task.preamble])[0]
     room = context_length - generation.sampling_args.max_new_tokens
     own = sum(lengths) + len(turns) * k * example_tokens
-    score = own + n * sum(LABEL_TOKENS + x for x in observed) if generation.is_noisy_channel else 0
+    ranking = generation.generation_mode
+    texts = sum(observed) if scores_text(ranking) else 0
+    score = own + n * (LABEL_TOKENS * len(turns) + texts) if uses_channel(ranking) else 0
     prompts = [preamble + round(k * example_tokens) + tokens for tokens in lengths]
     over_long = tuple((turn.dialogue_id, turn.turn_id, tokens) for turn, tokens in zip(turns, prompts, strict=True)
                       if tokens > room)

@@ -37,6 +37,7 @@ from nc_latent_tod.pipeline import Backends
 from nc_latent_tod.proposals import Proposer
 from nc_latent_tod.proposing import Propose, Proposing, proposals_of, read_ranker
 from nc_latent_tod.retrieval import Retriever
+from nc_latent_tod.reuse import Reuse
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.seeding import Seeding
 from nc_latent_tod.tasks import Task
@@ -57,6 +58,7 @@ class Builder:
         self._proposers: dict[tuple[str | None, Schema], Proposer] = {}
         self._tables: dict[tuple[str, Schema], EntityTable] = {}
         self._seeding = Seeding()
+        self._reuse = Reuse()
         self._manifests: Opened = {}
         self._corpora = Corpora()
 
@@ -73,6 +75,7 @@ class Builder:
             labeller=lambda: self._labeller(job, schema),
             labels=_labels_of,
             seeding=self._seeding,
+            reuse=self._reuse,
             schema_sha256=schema.sha256,
             entities_sha256=lambda: self._entities_sha256(job.data.entities_path, schema))
 
@@ -100,7 +103,8 @@ class Builder:
             k_examples=section.retriever.k_examples if section.retriever.is_enabled else 0,
             example_warmup=section.retriever.example_warmup, minimum_distinct=section.retriever.minimum_distinct,
             add_predictions=section.add_predictions_to_index, propose=propose,
-            proposal_weight=generation.proposal_weight,
+            proposal_weight=generation.proposal_weight, length_normalization=generation.length_normalization,
+            counts_tokens=section.counts_tokens,
             grammar=self._grammar(section, task, schema, entities_path) if generation.constrained else None)
 
     def _grammar(self, section: TaskSection, task: Task, schema: Schema,

@@ -20,6 +20,7 @@ from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.explain import Explanation, TaskExplanation, explain
 from nc_latent_tod.job import Job, parse_job
 from nc_latent_tod.labels import Act, Candidate, Example
+from nc_latent_tod.reuse import TAKEN_FROM
 
 TERMS = {"direct": "direct = log p(label | text), in nats", "prior": "prior = log p(label), in nats",
          "channel": "channel = log p(text | label), in nats", "proposal": "proposal = pseudo-score without a model"}
@@ -79,6 +80,8 @@ def _turn(found: Explanation) -> Panel:
             ("user said", example.turn.user_utterance), ("state change", state_text(label.change)),
             ("state", state_text(label.state)), ("system answered", example.turn.system_response),
             ("acts", "; ".join(map(act_text, label.acts)) or "(none)"), ("delexicalised", label.delexicalised_response)]
+    if maker := label.provenance.get(TAKEN_FROM):
+        rows.append(("taken over from", maker.replace("/", " / ")))
     inferred = {"state change", "state", "acts", "delexicalised"}
     table = Table.grid(padding=(0, 2))
     for name, value in rows:
@@ -117,10 +120,11 @@ def _meant(example: Example, task: str) -> str:
 def _prompts(task: TaskExplanation, *, with_preamble: bool) -> RenderableType:
     hidden = f"# {len(task.preamble)} characters of schema come first: --preamble shows them.\n\n" if task.preamble else ""
     before = task.preamble if with_preamble else hidden
-    uses_channel = any("channel" in candidate.logprobs for candidate in task.outcome.candidates)
+    terms = {term for candidate in task.outcome.candidates for term in candidate.logprobs}
     shown = [("direct prompt, continued with a label", task.direct_prompt)]
-    if uses_channel:
-        shown.append(("channel prompt, continued with each label, then the text", task.channel_prompt))
+    if "prior" in terms:
+        then = ", then the text" if "channel" in terms else ""
+        shown.append((f"channel prompt, continued with each label{then}", task.channel_prompt))
     return Group(*(Panel(Syntax(before + prompt, "python", word_wrap=True, background_color="default"),
                          title=f"{task.name}: {title}", title_align="left") for title, prompt in shown))
 
@@ -129,6 +133,7 @@ def _candidates(task: TaskExplanation) -> Panel:
     terms = [term for term in TERMS if any(term in c.logprobs for c in task.outcome.candidates)]
     if not task.outcome.candidates:
         return Panel(Text(task.reason, style="bold"), title=task.name, title_align="left")
+    is_divided = task.outcome.length_normalization == "tokens"
     table = Table("", "candidate", "samples", *(f"{term}" for term in terms), "score", "share", expand=True, box=None,
                   padding=(0, 1, 0, 0))
     table.columns[1].overflow = "fold"  # a call may be one long word: no part of a label is left out
@@ -137,9 +142,10 @@ def _candidates(task: TaskExplanation) -> Panel:
     for place, (candidate, share) in enumerate(zip(task.outcome.candidates, task.shares, strict=True)):
         chosen = place == task.outcome.chosen
         table.add_row("▶" if chosen else "", _reading(candidate), str(candidate.count),
-                      *(_nats(candidate.logprobs.get(term)) for term in terms), _nats(candidate.score),
+                      *(_term(candidate, term, with_tokens=is_divided) for term in terms), _nats(candidate.score),
                       f"{share:.0%}" if candidate.score is not None else "", style="bold green" if chosen else "")
-    legend = Text("; ".join([*(TERMS[term] for term in terms), "share: softmax of the scores."]), style="dim")
+    divided = ["/ tokens: the score takes each term divided by its own tokens"] if is_divided else []
+    legend = Text("; ".join([*(TERMS[term] for term in terms), *divided, "share: softmax of the scores."]), style="dim")
     return Panel(Group(table, Text(), Text(task.reason, style="bold"), legend), title=f"{task.name}: candidates",
                  title_align="left")
 
@@ -148,6 +154,12 @@ def _reading(candidate: Candidate) -> Text:
     if candidate.error is None:
         return Text(candidate.text)
     return Text.assemble((candidate.text, "dim"), (f"  not a label: {candidate.error}", "red"))
+
+
+def _term(candidate: Candidate, term: str, *, with_tokens: bool) -> str:
+    """`-12.50`, or with the tokens that it is the sum over: `-12.50 / 9`."""
+    divisor = f" / {candidate.tokens[term]}" if with_tokens and term in candidate.tokens else ""
+    return _nats(candidate.logprobs.get(term)) + divisor
 
 
 def _nats(value: float | None) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from nc_latent_tod.job.generation import GenerationSection, SamplingSection
+from nc_latent_tod.job.generation import GenerationMode, GenerationSection, SamplingSection
 from nc_latent_tod.job.places import Place
 from nc_latent_tod.job.section import Section
 from nc_latent_tod.job.sections import DstSection, ModelSection, RetrieverSection, TaskSection
@@ -34,7 +34,7 @@ class AnswerGeneration(GenerationSection):
     """How an answer is chosen: by default the likeliest, without samples."""
 
     prompt_mode: Literal["answer"] = "answer"
-    generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"] = "greedy"
+    generation_mode: GenerationMode = "greedy"
     noisy_channel_prompt_mode: Literal["noisy_channel_answer"] = "noisy_channel_answer"
     sampling_args: AnswerSampling = AnswerSampling()
 

@@ -9,6 +9,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from nc_latent_tod.job.places import Place
 from nc_latent_tod.job.section import Section
 
+GenerationMode = Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint", "pmi"]
+
 
 class SamplingSection(Section):
     """How candidates are drawn."""
@@ -39,7 +41,9 @@ class GenerationSection(Section):
     """How a turn is read: the prompt, the candidates and their ranking."""
 
     prompt_mode: str
-    generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"]
+    generation_mode: GenerationMode
+    length_normalization: Literal["none", "tokens"] = "none"
+    """`tokens` divides each log-probability of a reading's score by its number of tokens; `none` compares sums."""
     noisy_channel_prompt_mode: str
     preamble: Literal["full", "signatures", "none"] = "full"
     """How much of the schema a prompt begins with."""
@@ -51,10 +55,6 @@ class GenerationSection(Section):
 
     proposal_weight: float = Field(0.0, ge=0)
     """The score of a reading is that of `generation_mode` and so many times its pseudo-score as a proposal."""
-
-    @property
-    def is_noisy_channel(self) -> bool:
-        return self.generation_mode.startswith("noisy_channel")
 
     @model_validator(mode="before")
     @classmethod
@@ -76,14 +76,20 @@ class GenerationSection(Section):
         if self.generation_mode == "greedy" and self.sampling_args.draws > 1:
             raise ValueError(f"generation_mode 'greedy' takes one candidate but sampling_args asks for "
                              f"{self.sampling_args.draws}: set n and best_of to 1, or choose another mode")
+        if self.length_normalization == "tokens" and self.generation_mode in _NOT_CHANGED_BY_LENGTH:
+            raise ValueError(f"length_normalization 'tokens' means nothing with generation_mode {self.generation_mode!r}: it "
+                             f"{_NOT_CHANGED_BY_LENGTH[self.generation_mode]}. Set it to 'none', or choose another mode")
         return self
+
+
+_NOT_CHANGED_BY_LENGTH = {"greedy": "has one reading", "noisy_channel_cond": "scores the same text for all readings of a turn"}
 
 
 class DstGeneration(GenerationSection):
     proposal_ranker: Place | None = None
     """A file of weights that `em` or `bootstrap` learnt, for the order of proposals."""
     prompt_mode: Literal["causal_dst"] = "causal_dst"
-    generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"] = "noisy_channel_joint"
+    generation_mode: GenerationMode = "noisy_channel_joint"
     noisy_channel_prompt_mode: Literal["noisy_channel_dst"] = "noisy_channel_dst"
 
 
@@ -93,7 +99,7 @@ class ActTagSampling(SamplingSection):
 
 class ActTagGeneration(GenerationSection):
     prompt_mode: Literal["non_causal_sys_act_resp_only"] = "non_causal_sys_act_resp_only"
-    generation_mode: Literal["greedy", "direct", "noisy_channel_cond", "noisy_channel_joint"] = "noisy_channel_cond"
+    generation_mode: GenerationMode = "noisy_channel_cond"
     noisy_channel_prompt_mode: Literal["non_causal_sys_act_resp_only_noisy_channel"] = (
         "non_causal_sys_act_resp_only_noisy_channel")
     sampling_args: ActTagSampling = ActTagSampling()

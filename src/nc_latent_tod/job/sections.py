@@ -139,6 +139,19 @@ class TaskSection(Section):
         """Proposals a turn: as the job says, and 8 where there is nothing else."""
         return self.generation_cfg.proposals or (_PROPOSALS_ALONE if self.model.model_type == "none" else 0)
 
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether lengths in tokens are exact: of a server's model, only its tokenizer tells them."""
+        return self.model.server is None or self.model.server.tokenizer is not None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        scores_given_texts = self.generation_cfg.generation_mode != "direct" or self.generation_cfg.proposals
+        if self.generation_cfg.length_normalization == "tokens" and scores_given_texts and not self.counts_tokens:
+            raise ValueError("generation_cfg.length_normalization is 'tokens', but without model.server.tokenizer lengths are "
+                             "estimates: name the model's tokenizer, or set length_normalization to 'none'")
+        return self
+
 
 class DstSection(TaskSection):
     """Dialogue state tracking: what the user wants."""

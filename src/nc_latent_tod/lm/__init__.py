@@ -27,6 +27,7 @@ class Completion:
     text: str
     logprob: float  # nats at temperature 1, summed over the sampled tokens, the one that completed the stop string included
     finished: bool  # False where the token limit came before a stop string or the end-of-text token
+    tokens: int  # that `logprob` is the sum over
 
 
 @dataclass(slots=True)

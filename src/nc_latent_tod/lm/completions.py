@@ -116,7 +116,8 @@ def _completion(choice: Any, sampling: Sampling, base_url: str) -> Completion:
     text = choice.text
     places = [place for stop in sampling.stop if (place := text.find(stop)) >= 0]
     logprobs = [value for value in _finite(_logprobs(choice, base_url), base_url) if value is not None]
-    return Completion(text[: min(places)] if places else text, float(sum(logprobs)), choice.finish_reason == "stop")
+    return Completion(text[: min(places)] if places else text, float(sum(logprobs)), choice.finish_reason == "stop",
+                      len(logprobs))
 
 
 def _logprobs(choice: Any, base_url: str) -> Sequence[float | None]:

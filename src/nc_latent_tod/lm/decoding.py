@@ -29,7 +29,7 @@ class Branch:
 
     def completion(self) -> Completion:
         """The value that callers see."""
-        return Completion(self.text, float(sum(self.logprobs)), self.finished)
+        return Completion(self.text, float(sum(self.logprobs)), self.finished, len(self.logprobs))
 
 
 def decode(model: Reader, prompts: Prompts, owners: Sequence[int], branches: Sequence[Branch], sampling: Sampling,

@@ -88,8 +88,8 @@ class OpenAILM:
             raise ConfigError(f"The server at {self._server.base_url} samples from {self._server.model!r} but does not score a "
                               "given text: neither `echo` nor, given server.tokenizer, `prompt_logprobs` gives it the "
                               "log-probabilities of a prompt that its own samples have. generation_mode 'greedy' and 'direct' "
-                              "work with it; the noisy channel and proposals need another server, such as vLLM, or the model "
-                              "in this process.")
+                              "work with it; the noisy channel, 'pmi' and proposals need another server, such as vLLM, or the "
+                              "model in this process.")
         self._is_checked = True
 
     def _is_sound(self, way: Scoring) -> bool:

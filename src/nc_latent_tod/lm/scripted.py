@@ -112,7 +112,7 @@ def _completion(prompt: str, answer: str, sampling: Sampling) -> Completion:
     finished = len(words) <= sampling.max_new_tokens
     if not finished:
         text = text[:words[sampling.max_new_tokens].start()].rstrip()
-    return Completion(text, _scores(prompt, [text])[0], finished)
+    return Completion(text, _scores(prompt, [text])[0], finished, len(text.split()))
 
 
 def _scores(context: str, segments: Sequence[str]) -> tuple[float, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from nc_latent_tod.confidence import TASKS, TaskConfidence, Temperatures, task_confidence
@@ -40,6 +42,18 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredTerm:
+    """A term of the readings of one task. Means are over the readings that have it."""
+
+    task: str
+    term: str
+    readings: int
+    nats: float | None  # mean log-probability; None where none is finite
+    tokens: float | None  # mean tokens that it is the sum over; None where they are not known
+    divided: int  # readings whose score was made of log-probabilities divided by their tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that the page shows, as values."""
 
@@ -50,6 +64,7 @@ class Report:
     failures: Mapping[str, int]  # turns by "task: reason"
     rejected: Mapping[str, int]  # samples and proposals that did not parse, by "task: reason"
     confidence: Mapping[str, Sequence[TaskConfidence]]  # by task
+    terms: Sequence[ScoredTerm]
     distribution: Distribution
     temperatures: Temperatures
     shown: Sequence[Mapping[str, Any]]  # dialogues, worst first
@@ -75,7 +90,7 @@ def collect(group_id: str, runs: Sequence[ManifestEntry], examples: Sequence[Exa
              for task in TASKS}
     return Report(
         group_id, runs, len(dialogues), len(examples), _failures(examples), _rejected(examples), known,
-        _distribution(dialogues), at, shown_dialogues(dialogues, schema, gold, at, max_dialogues),
+        _terms(examples), _distribution(dialogues), at, shown_dialogues(dialogues, schema, gold, at, max_dialogues),
         scores=score(pairs, schema=schema) if pairs else None, calibration=calibrate(pairs, schema) if pairs else None,
         rounds=_rounds([*earlier, (group_id, examples)], schema, gold) if earlier else ())
 
@@ -92,6 +107,23 @@ def _rejected(examples: Sequence[Example]) -> dict[str, int]:
                 if candidate.error:
                     reasons[f"{task}: {candidate.error}"] += max(candidate.count, 1)
     return dict(reasons.most_common())
+
+
+def _terms(examples: Sequence[Example]) -> list[ScoredTerm]:
+    found: dict[tuple[str, str], list[tuple[float, int | None, bool]]] = {}
+    for example in examples:
+        for task, outcome in example.label.tasks.items():
+            for candidate in outcome.candidates:
+                for term, nats in candidate.logprobs.items() if candidate.error is None else ():
+                    found.setdefault((task, term), []).append(
+                        (nats, candidate.tokens.get(term), outcome.length_normalization == "tokens"))
+    return [ScoredTerm(task, term, len(rows), _mean([nats for nats, _, _ in rows if math.isfinite(nats)]),
+                       _mean([count for _, count, _ in rows if count is not None]), sum(divided for _, _, divided in rows))
+            for (task, term), rows in sorted(found.items())]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
 
 
 def _distribution(dialogues: Sequence[Sequence[Example]]) -> Distribution:

@@ -9,7 +9,7 @@ from nc_latent_tod.confidence import TaskConfidence
 from nc_latent_tod.metrics import Scores
 from nc_latent_tod.metrics.bootstrap import Estimate
 from nc_latent_tod.metrics.calibration import Calibration
-from nc_latent_tod.report.collect import Distribution, Report, Round
+from nc_latent_tod.report.collect import Distribution, Report, Round, ScoredTerm
 from nc_latent_tod.report.reliability import NAMES, picture
 
 TASK_NAMES = {"dst": "state changes", "act_tag": "acts"}
@@ -33,6 +33,8 @@ def sections(report: Report) -> Iterator[str]:
         yield _section("Calibration", _calibration(report.calibration), is_wide=True)
     yield from _labels(report.distribution, report.dialogues)
     yield _section("Turns without a label", _counts(report.failures) if report.failures else _note("None: no task failed."))
+    if report.terms:
+        yield _section("What readings were scored by", _terms(report.terms), is_wide=True)
     if report.rejected:
         yield _section("Candidates that did not parse", _counts(report.rejected))
 
@@ -115,6 +117,15 @@ def _labels(found: Distribution, dialogues: int) -> Iterator[str]:
         more = len(found.slots) - len(rows)
         yield _section("Slots and values", _table(["slot", "turns that set it", "most frequent values", "distinct"], rows)
                        + (_note(f"{more} more slots.") if more > 0 else ""), is_wide=True)
+
+
+def _terms(terms: Sequence[ScoredTerm]) -> str:
+    rows = [[TASK_NAMES.get(found.task, found.task), found.term, f"{found.readings:,}", f"{found.divided:,}",
+             "–" if found.nats is None else f"{found.nats:.2f}", "–" if found.tokens is None else f"{found.tokens:.1f}"]
+            for found in terms]
+    return _note("Of the readings that parsed. direct: log p(label | text), prior: log p(label), channel: log p(text | label), "
+                 "summed over tokens; proposal: a pseudo-score without a model.") + _table(
+        ["task", "term", "readings", "compared per token", "mean nats", "mean tokens"], rows)
 
 
 def _counts(counts: Mapping[str, int], of: int | None = None) -> str:
