@@ -114,6 +114,11 @@ def test_a_missing_folder_is_told_as_such(missing: str) -> None:
         load(missing)
 
 
+def test_a_file_is_no_model_and_what_is_meant_by_it_is_said(folder: Path) -> None:
+    with pytest.raises(ModelError, match="is a file. Give the folder .* GGUF"):
+        load(str(folder / "model.safetensors"))
+
+
 @pytest.mark.parametrize(("name", "content", "told"), [
     ("config.json", None, "no config.json"),
     ("config.json", b"{", "configuration .* cannot be read"),
