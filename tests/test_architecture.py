@@ -18,7 +18,7 @@ LAYERS = {
         "diversity", "database", "metrics", "confidence"},
     3: {"labeller", "inference", "agent", "asking", "proposing", "evaluation"},
     4: {"pipeline", "progress", "seeding", "plan", "explain", "worker", "publish", "report", "training", "finetune",
-        "agent_evaluation", "orphans", "migrate"},
+        "agent_evaluation", "orphans", "migrate", "reuse"},
     5: {"cli", "build", "connect", "em", "quickstart", "own_logs", "experiments", "__main__"},
 }
 """A module or package of `nc_latent_tod` has one layer. A new one is entered here."""

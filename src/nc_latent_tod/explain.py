@@ -9,6 +9,7 @@ from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.labels import Example, TaskLabel
 from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.noisy_channel import posterior
+from nc_latent_tod.reuse import TAKEN_FROM
 from nc_latent_tod.tasks import Task
 
 
@@ -56,9 +57,7 @@ def explain(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Examp
     for entry in entries:
         for example in labels(entry):
             if (example.turn.dialogue_id, example.turn.turn_id) == (dialogue_id, turn_id):
-                if entry.seed_group_id:  # its examples are of that group or its own, never of its neighbours
-                    by_run = {**{e.run_id: e for e in manifest.entries(entry.seed_group_id)}, entry.run_id: entry}
-                pool = _Pool(by_run, labels)
+                pool = _Pool(_runs_shown(manifest, by_run, entry, example), labels)
                 return Explanation(example, entry, [
                     _task(task, example, pool) for task in tasks if task.name in example.label.tasks])
             dialogues.setdefault(example.turn.dialogue_id, []).append(example.turn.turn_id)
@@ -66,6 +65,20 @@ def explain(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Examp
         raise ConfigError(f"Dialogue {dialogue_id!r} has the turns {min(dialogues[dialogue_id])} to "
                           f"{max(dialogues[dialogue_id])}, not {turn_id}.")
     raise ConfigError(f"Group {group_id!r} has no dialogue {dialogue_id!r}.{nearest(dialogue_id, dialogues)}")
+
+
+def _runs_shown(manifest: Manifest, by_run: Mapping[str, ManifestEntry], entry: ManifestEntry,
+                example: Example) -> Mapping[str, ManifestEntry]:
+    """The runs whose labels the turn's prompts may show, by name; `by_run` are those of the run's own group."""
+    if maker := example.label.provenance.get(TAKEN_FROM):  # its examples are those of the run that made it
+        group_id, _, run_id = maker.partition("/")
+        by_run = {e.run_id: e for e in manifest.entries(group_id)}
+        if run_id not in by_run:
+            return {}
+        entry = by_run[run_id]
+    if entry.seed_group_id:  # its examples are of that group or its own, never of its neighbours
+        return {**{e.run_id: e for e in manifest.entries(entry.seed_group_id)}, entry.run_id: entry}
+    return by_run
 
 
 class _Pool:

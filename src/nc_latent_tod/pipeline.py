@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from nc_latent_tod import __version__
 from nc_latent_tod.corpus.checkpoint import Checkpoint
@@ -18,6 +20,7 @@ from nc_latent_tod.labeller import Known, Labeller, warmup_groups
 from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.progress import Meter, Progress, usage_text
+from nc_latent_tod.reuse import Reuse, Reused, is_reused, usable_runs
 from nc_latent_tod.seeding import Seeding, store_embeddings
 
 logger = logging.getLogger(__name__)
@@ -32,6 +35,7 @@ class Backends:
     labeller: Callable[[], Labeller]
     labels: Callable[[ManifestEntry], Sequence[Example]]  # of an earlier run
     seeding: Seeding = field(default_factory=Seeding)
+    reuse: Reuse = field(default_factory=Reuse)
     schema_sha256: str = ""
     entities_sha256: Callable[[], str] = lambda: ""  # "" where the job names no entity table
 
@@ -52,6 +56,7 @@ class Result:
     entry: ManifestEntry
     examples: Sequence[Example]  # empty where the run was in the manifest already
     progress: Progress | None = None
+    reused: Reused | None = None  # where the job names a group to take labels over from
 
 
 def run_job(job: Job, backends: Backends, control: Control | None = None) -> Result:
@@ -76,18 +81,23 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
         raise ConfigError(f"The group {job.manifest.group_id!r} has no finished run and manifest.group_id_must_exist is true. "
                           "Run the group's first job (job_0) to its end, then this one.")
     seeds = _seeds(job, backends.manifest, finished)
+    inputs = {"schema": backends.schema_sha256, "entities": backends.entities_sha256()}  # files change in place
+    earlier = _reusable(job, backends.manifest, {"job": job.label_options, "inputs": inputs})
     checkpoint = Checkpoint(f"{job.labels_url}/checkpoints/{job.run}")  # before what takes long: the URL may be wrong
     with backends.seeding.reading(list(seeds.values())):
         dialogues, labeller = backends.dialogues(), backends.labeller()
     control.check_lease()
     made_by = {"job": job.labelling_options, **{key: of for key, of in labeller.provenance.items() if key != "job"},
-               "inputs": {"schema": backends.schema_sha256, "entities": backends.entities_sha256()}}  # files change in place
+               "inputs": inputs}
+    of_labels = {**made_by, "job": job.label_options}  # wherever their dialogues are
+    taken, reused = _take_over(job, backends, dialogues, earlier, of_labels, control)
     header = checkpoint.open({**made_by, "seed_run_ids": sorted(seeds)}, fixed=tuple(made_by))
     entries = _entries(seeds, header["seed_run_ids"])
     backends.seeding.seed(labeller, entries)
-    examples, progress = _label(job, dialogues, labeller, checkpoint, control)
+    examples, progress = _label(job, dialogues, labeller, checkpoint, control, taken)
     control.check_lease()
-    entry = replace(_store(job, examples, tuple(header["seed_run_ids"]), progress), schema_sha256=backends.schema_sha256)
+    entry = replace(_store(job, examples, tuple(header["seed_run_ids"]), progress), schema_sha256=backends.schema_sha256,
+                    made_by=json.dumps(of_labels, sort_keys=True))
     store_embeddings(entry.labels_url, examples, labeller)
     control.check_lease()
     if job.manifest.write_to_manifest and not backends.manifest.add(entry):
@@ -95,7 +105,7 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
         entry = _finished(backends.manifest, entry.group_id)[entry.run_id]
         examples = list(backends.labels(entry))
     checkpoint.remove()
-    return Result(entry, examples, progress)
+    return Result(entry, examples, progress, reused)
 
 
 def replay_job(job: Job, backends: Backends, run_id: str, control: Control | None = None) -> Result:
@@ -113,7 +123,9 @@ def replay_job(job: Job, backends: Backends, run_id: str, control: Control | Non
     seeds = _seeds(job, backends.manifest, finished)
     labeller = replace(backends.labeller(), run_id=run_id)
     backends.seeding.seed(labeller, _entries(seeds, entry.seed_run_ids))
-    examples, progress = _label(job, backends.dialogues(), labeller, None, control or Control())
+    taken = {(e.turn.dialogue_id, e.turn.turn_id): e for e in (backends.labels(entry) if entry.num_reused else ())
+             if is_reused(e)}
+    examples, progress = _label(job, backends.dialogues(), labeller, None, control or Control(), taken)
     return Result(entry, examples, progress)
 
 
@@ -146,12 +158,33 @@ def _entries(finished: dict[str, ManifestEntry], run_ids: Sequence[str]) -> list
     return [finished[run_id] for run_id in run_ids]
 
 
-def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoint: Checkpoint | None,
-           control: Control) -> tuple[list[Example], Progress]:
+def _reusable(job: Job, manifest: Manifest, made_by: Mapping[str, Any]) -> list[ManifestEntry]:
+    """The runs of the group to take labels over from, all of them: raises `ConfigError` at once where none is of use."""
+    if job.manifest.reuse_group_id is None:
+        return []
+    entries = manifest.entries(job.manifest.reuse_group_id)
+    usable_runs(job.manifest.reuse_group_id, entries, made_by)
+    return entries
+
+
+def _take_over(job: Job, backends: Backends, dialogues: Sequence[Dialogue], earlier: Sequence[ManifestEntry],
+               made_by: Mapping[str, Any], control: Control) -> tuple[Known, Reused | None]:
+    """The labels that another group made of the same, and what to say of them."""
+    if job.manifest.reuse_group_id is None:
+        return {}, None
+    taken, reused = backends.reuse.take(job, dialogues, earlier, made_by, backends.labels, lambda: _go_on(job, control))
+    logger.info("%s: %s", job.run, reused)
+    return taken, reused
+
+
+def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoint: Checkpoint | None, control: Control,
+           taken: Known) -> tuple[list[Example], Progress]:
     known = checkpoint.labels(lambda: _go_on(job, control)) if checkpoint else {}
     _check_turns(job, dialogues, known)
     if known:
         logger.info("%s: resumes with %d turns from its checkpoint", job.run, len(known))
+    begun = {dialogue_id for dialogue_id, _ in known}  # is labelled to its end: the states of its turns follow each other
+    known = {**known, **{key: example for key, example in taken.items() if key[0] not in begun}}
     meter = Meter(job.run, dialogues, labeller, known)
     control.report(meter.progress())
     labels = dict(known)
@@ -171,7 +204,7 @@ def _go_on(job: Job, control: Control) -> None:
     """Raise `LeaseLostError`, or `InterruptedJobError` where the worker is asked to stop."""
     control.check_lease()
     if control.should_stop():
-        raise InterruptedJobError(f"{job.run}: asked to stop while its checkpoint was read")
+        raise InterruptedJobError(f"{job.run}: asked to stop while stored labels were read")
 
 
 def _check_turns(job: Job, dialogues: Sequence[Dialogue], known: Known) -> None:
@@ -195,4 +228,5 @@ def _store(job: Job, examples: Sequence[Example], seeds: tuple[str, ...], progre
         config_fingerprint=job.fingerprint, code_version=__version__,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"), seed_run_ids=seeds,
         tokens=progress.tokens.computed, seconds=round(progress.seconds, 3), usage=usage_text(progress),
-        seed_group_id=(job.manifest.seed_group_id or "") if seeds else "", schema_path=job.data.schema_path or "")
+        seed_group_id=(job.manifest.seed_group_id or "") if seeds else "", schema_path=job.data.schema_path or "",
+        reuse_group_id=job.manifest.reuse_group_id or "", num_reused=sum(map(is_reused, examples)))

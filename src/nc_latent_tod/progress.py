@@ -20,14 +20,14 @@ from nc_latent_tod.phases import Phases
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is. Counts include what a checkpoint held."""
+    """How far a job is. Counts include what a checkpoint held, and what was taken over from another group."""
 
     run_id: str
     dialogues: int
     dialogues_done: int
     turns: int
     turns_done: int
-    turns_resumed: int
+    turns_resumed: int  # which this attempt did not label
     failures: int  # turns with a failed task
     candidates: int
     unparsable: int  # of the candidates

@@ -37,6 +37,7 @@ from nc_latent_tod.pipeline import Backends
 from nc_latent_tod.proposals import Proposer
 from nc_latent_tod.proposing import Propose, Proposing, proposals_of, read_ranker
 from nc_latent_tod.retrieval import Retriever
+from nc_latent_tod.reuse import Reuse
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.seeding import Seeding
 from nc_latent_tod.tasks import Task
@@ -57,6 +58,7 @@ class Builder:
         self._proposers: dict[tuple[str | None, Schema], Proposer] = {}
         self._tables: dict[tuple[str, Schema], EntityTable] = {}
         self._seeding = Seeding()
+        self._reuse = Reuse()
         self._manifests: Opened = {}
         self._corpora = Corpora()
 
@@ -73,6 +75,7 @@ class Builder:
             labeller=lambda: self._labeller(job, schema),
             labels=_labels_of,
             seeding=self._seeding,
+            reuse=self._reuse,
             schema_sha256=schema.sha256,
             entities_sha256=lambda: self._entities_sha256(job.data.entities_path, schema))
 

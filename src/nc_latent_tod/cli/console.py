@@ -39,6 +39,9 @@ QueueOption = Annotated[str, typer.Option("--queue", envvar="NC_LATENT_TOD_QUEUE
                                           help="The queue: a folder, or an SQS queue by its name (*.fifo) or URL.")]
 ManifestOption = Annotated[str, typer.Option("--manifest", envvar="NC_LATENT_TOD_MANIFEST_PATH",
                                              help="The manifest: a folder, or dynamo:TABLE, as in the job file.")]
+ReuseOption = Annotated[str | None, typer.Option("--reuse-from", metavar="GROUP", show_default=False,
+                                                 help="Take over the labels of this finished group where nothing has changed "
+                                                      "that they were made from. Sets manifest.reuse_group_id.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

@@ -12,6 +12,7 @@ import typer
 from nc_latent_tod.cli.console import (
     JsonOption,
     ManifestOption,
+    ReuseOption,
     epilog,
     print_json,
     remark,
@@ -44,10 +45,12 @@ def plan(job_file: JobArgument, schema: SchemaOption = None, as_json: JsonOption
         standard_output().print(show_plan(worked_out))
 
 
-@app.command(epilog=epilog("nc-latent-tod label job_0.json", "nc-latent-tod label job_0.json --replay train_0_50-1a2b3c4d"))
+@app.command(epilog=epilog("nc-latent-tod label job_0.json", "nc-latent-tod label grown.json --reuse-from my_logs",
+                     "nc-latent-tod label job_0.json --replay train_0_50-1a2b3c4d"))
 def label(
     job_file: JobArgument,
     schema: SchemaOption = None,
+    reuse_from: ReuseOption = None,
     replay: Annotated[str | None, typer.Option("--replay", metavar="RUN_ID", show_default=False,
                                                help="Label again what this run labelled, with the examples that it had, "
                                                     "and compare. Nothing is written.")] = None,
@@ -61,14 +64,14 @@ def label(
     from nc_latent_tod.cli.signals import orderly_stop
     from nc_latent_tod.job import unused_keys
 
-    job = read_job(job_file, schema=schema)
+    job = read_job(job_file, schema=schema, reuse_from=reuse_from)
     for note in unused_keys(job):
         remark(f"note: {note}")
     with orderly_stop() as stop:
         result, differing = _run(job, stop.is_asked_for, replay)
     if as_json:
         print_json({"entry": asdict(result.entry), "progress": asdict(result.progress) if result.progress else None,
-                    "differing_turns": differing})
+                    "reused": asdict(result.reused) if result.reused else None, "differing_turns": differing})
     else:
         from nc_latent_tod.cli.tables import run_result
 

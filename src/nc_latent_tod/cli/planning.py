@@ -32,7 +32,7 @@ def plan_job(job: Job) -> Plan:
     for section, task in ((job.dst, state_tracking(job, schema)), (job.act_tag, act_tagging(job, schema))):
         count, context_length = token_counter_of(section.model)
         tasks.append(plan_task(section, task, dialogues, examples, count, context_length))
-    return make_plan(job, dialogues, tasks, unused_keys(job), finished)
+    return make_plan(job, dialogues, tasks, [*unused_keys(job), *_reuse(job)], finished)
 
 
 def show_plan(plan: Plan) -> RenderableType:
@@ -63,6 +63,11 @@ def _finished(job: Job, backends: Backends) -> Sequence[ManifestEntry]:
     if job.manifest.type != "local" and not job.manifest.seed_retrievers_from_manifest:
         return []
     return backends.manifest.entries(job.manifest.seed_group_id or job.manifest.group_id)
+
+
+def _reuse(job: Job) -> list[str]:
+    group_id = job.manifest.reuse_group_id
+    return [f"Labels that are taken over from {group_id} are not deducted here."] if group_id else []
 
 
 def _prompt(task: TaskPlan) -> RenderableType:

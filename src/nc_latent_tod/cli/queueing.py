@@ -9,27 +9,40 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, QueueOption, epilog, log_to, print_json, remark, standard_error
+from nc_latent_tod.cli.console import (
+    JsonOption,
+    QueueOption,
+    ReuseOption,
+    epilog,
+    log_to,
+    print_json,
+    remark,
+    standard_error,
+)
 from nc_latent_tod.errors import RetryableError
 from nc_latent_tod.logs import logs_are_json
 
 app = typer.Typer()
 
 
-@app.command(epilog=epilog("nc-latent-tod enqueue runs/offline_labelling_experiment/initial_labelling/dependents"))
+@app.command(epilog=epilog("nc-latent-tod enqueue runs/offline_labelling_experiment/initial_labelling/dependents",
+                           "nc-latent-tod enqueue grown/jobs --reuse-from my_logs"))
 def enqueue(
     jobs: Annotated[list[Path], typer.Argument(metavar="JOB.json|FOLDER...", show_default=False,
                                                help="Job files, and folders of them (every *.json in name order).")],
     queue: QueueOption = "",
+    reuse_from: ReuseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add jobs to the queue. All are checked before the first is added; equal jobs are added once."""
-    from nc_latent_tod.cli.job_files import job_files, read_jobs
+    from nc_latent_tod.cli.job_files import check_reuse, job_files, read_jobs
     from nc_latent_tod.connect import open_queue, warnings
     from nc_latent_tod.job import parse_job
     from nc_latent_tod.queues.orders import group_of
 
-    decoded = read_jobs(job_files(jobs))
+    decoded = read_jobs(job_files(jobs), reuse_from=reuse_from)
+    if reuse_from is not None:
+        check_reuse(decoded, reuse_from)
     opened = open_queue(queue)
     for note in dict.fromkeys(note for job in decoded.values() for note in warnings(parse_job(job), queue)):
         remark(f"note: {note}")

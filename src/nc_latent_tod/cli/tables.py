@@ -41,6 +41,8 @@ def run_result(result: Result, differing: int | None) -> RenderableType:
                  ("tokens", f"{progress.tokens.computed / max(labelled, 1):,.0f} a turn through the model, "
                             f"{progress.tokens.shared / max(labelled, 1):,.0f} more taken from its cache"),
                  *spent(progress)]
+    if result.reused:
+        rows.append(("reused", str(result.reused)))
     if differing is not None:
         rows.append(("replay", f"{differing} turns differ from the stored labels" if differing else "all labels are the same"))
     return pairs([*rows, ("labels", entry.labels_url)])

@@ -44,7 +44,7 @@ class Checkpoint:
             return dict(header)
         try:
             stored: dict[str, Any] = json.loads(self._fs.cat_file(path))
-            changed = [difference for key in fixed for difference in _differences(key, stored[key], header[key])]
+            changed = [difference for key in fixed for difference in differences(key, stored[key], header[key])]
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedError(f"The checkpoint header {path} cannot be read ({error}). "
                                f"Delete the folder {self.url} to label the split afresh.") from error
@@ -92,9 +92,9 @@ class Checkpoint:
             logger.warning("%s: the checkpoint is no longer needed and could not be deleted whole: %s", self.url, error)
 
 
-def _differences(name: str, then: Any, now: Any) -> list[str]:
-    """What changed, by the path of each option."""
+def differences(name: str, then: Any, now: Any) -> list[str]:
+    """What changed between two values of JSON, by the path of each option."""
     if isinstance(then, Mapping) and isinstance(now, Mapping):
         return [difference for key in dict.fromkeys((*then, *now))
-                for difference in _differences(f"{name}.{key}", then.get(key), now.get(key))]
+                for difference in differences(f"{name}.{key}", then.get(key), now.get(key))]
     return [] if then == now else [f"{name}: {then!r} then, {now!r} now"]

@@ -26,7 +26,8 @@ from nc_latent_tod.job.sections import (
 
 _NOT_IN_FINGERPRINT: dict[str, Any] = {
     "output": True, "wandb": True, "profile": True, "run_id": True,
-    "manifest": {"type", "manifest_path", "write_to_manifest", "manifest_must_exist", "group_id_must_exist"},
+    "manifest": {"type", "manifest_path", "write_to_manifest", "manifest_must_exist", "group_id_must_exist",
+                 "reuse_group_id"},  # a label that is taken over is of equal options, and says whose it is
     **{task: {"model": {"batch_size": True, "use_past_key_value_cache": True, "attn_implementation": True, "device_map": True,
                         "server": {"base_url", "api_key_variable", "concurrency", "timeout_s", "retries"}}}
        for task in ("dst", "act_tag")},
@@ -76,6 +77,16 @@ class Job(Section):
                 del task["generation_cfg"]["length_normalization"]
         if options["dst"]["generation_cfg"]["proposal_ranker"] is None:
             del options["dst"]["generation_cfg"]["proposal_ranker"]
+        return options
+
+    @property
+    def label_options(self) -> dict[str, Any]:
+        """Of `labelling_options` what decides the label of a dialogue, wherever it is stored, whatever is labelled beside it.
+
+        Left out: places of data, schema and entity table, the split, the group, and in which order a job goes.
+        """
+        options = self.labelling_options
+        del options["data"], options["data_warmup"], options["data_num_partitions"], options["manifest"]["group_id"]
         return options
 
     @property

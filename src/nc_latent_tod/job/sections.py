@@ -181,6 +181,8 @@ class ManifestSection(Section):
     """Begin with the labels of the group's finished runs as examples."""
     seed_group_id: str | None = Field(None, pattern=NAME_PATTERN)
     """Take them from this group instead: it must be finished, so that every job begins with the same examples."""
+    reuse_group_id: str | None = Field(None, pattern=NAME_PATTERN)
+    """Take over this finished group's labels of dialogues whose text, schema, entity table, options and model are the same."""
     write_to_manifest: bool = True
     manifest_must_exist: bool = False
     group_id_must_exist: bool = False
@@ -194,4 +196,7 @@ class ManifestSection(Section):
         if self.seed_group_id is not None and not self.seed_retrievers_from_manifest:
             raise ValueError(f"seed_group_id is {self.seed_group_id!r} but seed_retrievers_from_manifest is false: set it to "
                              "true, or drop seed_group_id")
+        if self.reuse_group_id == self.group_id:
+            raise ValueError(f"reuse_group_id is {self.reuse_group_id!r}, the job's own group, whose finished runs are never "
+                             "labelled again: name an earlier group, or give this job a new group_id")
         return self

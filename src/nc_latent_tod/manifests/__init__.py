@@ -29,6 +29,9 @@ class ManifestEntry:
     usage: str = ""  # JSON: seconds and tokens by phase, memory; read by `progress.usage`
     schema_path: str = ""  # of the schema that the labels follow, as the job names it
     schema_sha256: str = ""  # `Schema.sha256`
+    made_by: str = ""  # JSON: options, model, code, schema and entity table that decide its labels; read by `reuse`
+    reuse_group_id: str = ""  # the group that labels were taken over from
+    num_reused: int = 0  # turns whose labels were
 
 
 class Manifest(Protocol):

@@ -67,6 +67,7 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
         _table(("run", "split", "dialogues", "turns", "failed turns", "labels sha256"),
                [(e.run_id, e.labelled_dataset_split_name, e.num_dialogues, e.num_logs, e.num_failures, e.sha256[:16])
                 for e in entries]),
+        *_reused(entries),
         f"Left out: {', '.join(left_out) or 'nothing'}.",
         _table(("configuration", "turns"), list(fingerprints.items())),
         "## Licence",
@@ -89,6 +90,15 @@ def _method(fingerprints: Mapping[str, int]) -> str:
                      "schema and, where given, an entity table. Their confidence is a pseudo-probability by hand-set weights; "
                      "it orders readings and is not calibrated.")
     return " ".join(parts)
+
+
+def _reused(entries: Sequence[ManifestEntry]) -> list[str]:
+    """How much of the runs is of earlier groups."""
+    turns: Counter[str] = Counter()
+    for entry in entries:
+        turns[entry.reuse_group_id] += entry.num_reused
+    return [f"The labels of {count} turns were taken over from the group `{group_id}`: text, options, model, schema and entity "
+            "table are the same." for group_id, count in sorted(turns.items()) if count]
 
 
 def _temperature(abstention: Abstention) -> str:
