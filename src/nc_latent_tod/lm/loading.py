@@ -54,8 +54,8 @@ def locate(name_or_path: str) -> tuple[str, bool]:
                              "wrote.")
         return str(path), True
     if path.is_file():
-        raise ModelError(f"the model {name_or_path!r} is a file. Give the folder that save_pretrained wrote, with config.json and "
-                         "safetensors; what another program runs, such as a GGUF file, is used with model_type 'openai'.")
+        raise ModelError(f"the model {name_or_path!r} is a file. Give the folder that save_pretrained wrote, with "
+                         "config.json; what another program runs, such as a GGUF file, is used with model_type 'openai'.")
     if name_or_path.startswith((".", "/", "~")) or name_or_path.count("/") > 1 or "\\" in name_or_path:
         raise ModelError(f"the model folder {name_or_path!r} does not exist (looked for {path.absolute()}). Check the path, "
                          "or give a Hub id such as 'bigcode/starcoder'.")
