@@ -47,8 +47,9 @@ def calibrate(
     from nc_latent_tod.metrics.calibration import calibrate as fit
     from nc_latent_tod.report.reliability import reliability_svg
 
-    pairs = group_pairs(manifest, group_id, load_gold(gold, gold_format), part=True)
-    calibration = fit(pairs, known_schema(gold, schema))
+    known = known_schema(gold, schema)
+    pairs = group_pairs(manifest, group_id, load_gold(gold, gold_format, known), part=True)
+    calibration = fit(pairs, known)
     if to:
         stored = {"temperature": dict(calibration.temperature), "group_id": group_id, "dialogues": calibration.dialogues,
                   "turns": calibration.turns}

@@ -44,7 +44,8 @@ def evaluate_groups(manifest: str, group_id: str, against: str | None, *, gold: 
 
     Raises `ConfigError` where a group has no finished run, gold is missing, or the two do not label the same turns.
     """
-    known, chosen = load_gold(gold, gold_format), schema_of(gold, schema)
+    chosen = schema_of(gold, schema)
+    known = load_gold(gold, gold_format, chosen)
     ours = group_pairs(manifest, group_id, known)
     scores = score(ours, schema=chosen, resamples=resamples, seed=seed)
     if against is None:

@@ -30,8 +30,9 @@ def group_report(group: str, *, manifest: str, schema: str | None, job_file: Pat
     stored = open_manifest(job.manifest) if job else manifest_at(manifest, group)
     chosen = load_schema(schema) if schema else schema_of_job(job) if job else schema_of(gold, None) if gold else None
     runs = _runs(stored, group)
-    return collect(group, runs, _examples(runs), chosen or schema_of_group(stored, group),
-                   gold=load_gold(gold, gold_format) if gold else None, temperatures=temperatures,
+    followed = chosen or schema_of_group(stored, group)
+    return collect(group, runs, _examples(runs), followed,
+                   gold=load_gold(gold, gold_format, followed) if gold else None, temperatures=temperatures,
                    earlier=[(name, _examples(_runs(stored, name))) for name in rounds], max_dialogues=max_dialogues)
 
 

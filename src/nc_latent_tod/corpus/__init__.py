@@ -12,6 +12,7 @@ from nc_latent_tod.corpus.examples import labelled_dialogues
 from nc_latent_tod.corpus.json_files import json_lines
 from nc_latent_tod.corpus.schema_guided import dialogue_files, read_schema_guided
 from nc_latent_tod.corpus.turns import hub_dataset, is_saved_dataset, read_turns, saved_dataset
+from nc_latent_tod.corpus.woz import woz_files, woz_splits
 from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.errors import ConfigError, CorpusError, nearest
 
@@ -29,9 +30,9 @@ _LOG_SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz")
 def load_dialogues(path_or_name: str | Path, split: str | None = None, *, format: str = "auto") -> list[Dialogue]:
     """Read the dialogues of one split, in corpus order.
 
-    `path_or_name` is a MultiWOZ 2.2 or SGD folder (`dialogues*` files, or folders of them as splits), a `.jsonl` or
-    `.csv` file of logs, a folder of such files as splits, a turn-level dataset saved on disk or on the Hub
-    (`owner/name`), a label file, or `packaged:NAME`. `format` settles what the names leave open.
+    `path_or_name` is a MultiWOZ 2.2 or SGD folder (`dialogues*` files, or folders of them as splits), the folder of another
+    MultiWOZ's `data.json`, a `.jsonl` or `.csv` file of logs, a folder of such files as splits, a turn-level dataset saved on
+    disk or on the Hub (`owner/name`), a label file, or `packaged:NAME`. `format` settles what the names leave open.
 
     `split` is a split that is there, or a range of one: `train_50_100` is the dialogues 50 to 99 of `train`, fewer at
     the corpus's end. A corpus without splits is one split, `train` (or as its folder or file is called). None takes
@@ -77,6 +78,8 @@ def open_splits(path_or_name: str | Path, *, format: str = "auto") -> dict[str, 
         if format == "turns":
             raise CorpusError(f"{path} is a file, but the format 'turns' means a dataset of turns: a folder that `datasets` "
                               "saved, or a name on the Hub. For logs in a file leave the format out.")
+        if format in ("auto", "multiwoz") and woz_files(path):
+            return dict(woz_splits(path))
         return {"train": _file_source(path, format)}
     if path.is_dir():
         return _folder_splits(path, format)
@@ -93,12 +96,14 @@ def _folder_splits(folder: Path, format: str) -> dict[str, Source]:
     children = [child for child in sorted(folder.iterdir()) if child.is_dir() and dialogue_files(child)]
     if children:
         return {child.name: (lambda child=child: read_schema_guided(child)) for child in children}  # type: ignore[misc]
+    if format in ("auto", "multiwoz") and woz_files(folder):
+        return dict(woz_splits(folder))
     logs = [child for child in sorted(folder.iterdir()) if child.name.endswith(_LOG_SUFFIXES)]
     if logs:
         return {_stem(log): _file_source(log, format) for log in logs}
     found = ", ".join(sorted(child.name for child in folder.iterdir())[:8])
-    raise CorpusError(f"{folder}: no dialogues here. Expected dialogues*.json or .jsonl files, folders of them, .jsonl "
-                      f"or .csv logs, or a saved dataset; found {found or 'nothing'}.")
+    raise CorpusError(f"{folder}: no dialogues here. Expected dialogues*.json or .jsonl files, folders of them, a "
+                      f"MultiWOZ data.json, .jsonl or .csv logs, or a saved dataset; found {found or 'nothing'}.")
 
 
 def _file_source(path: Path, format: str) -> Source:

@@ -57,9 +57,11 @@ def frame_acts(frames: Iterable[Mapping[str, Any]], where: str) -> list[Act] | N
 class MultiWozActs:
     """The system acts of `dialog_acts.json`: {dialogue: {position: {"dialog_act": {"Domain-Act": [[slot, value]]}}}}."""
 
-    def __init__(self, annotations: Mapping[str, Any], slots: Mapping[str, frozenset[str]]) -> None:
-        """`slots`: the slot names of each service; a service that is not there takes the first name of the table."""
-        self._annotations, self._slots = annotations, slots
+    def __init__(self, annotations: Mapping[str, Any], slots: Mapping[str, frozenset[str]],
+                 where: str = "dialog_acts.json") -> None:
+        """`slots`: the slot names of each service; a service that is not there takes the first name of the table. `where`
+        begins the message of a `CorpusError`."""
+        self._annotations, self._slots, self._where = annotations, slots, where
 
     @classmethod
     def beside(cls, path: Path) -> MultiWozActs | None:
@@ -83,7 +85,7 @@ class MultiWozActs:
         try:
             return self._acts_of(annotated)
         except (ValueError, TypeError, AttributeError) as error:
-            raise CorpusError(f"dialog_acts.json: the acts of dialogue {dialogue_id!r} are not in the layout {{position: "
+            raise CorpusError(f"{self._where}: the acts of dialogue {dialogue_id!r} are not in the layout {{position: "
                               f'{{"dialog_act": {{"Domain-Act": [["slot", "value"]]}}}}}} ({error}).') from error
 
     def _acts_of(self, annotated: Mapping[str, Any]) -> dict[int, Sequence[Act]]:

@@ -40,7 +40,7 @@ def schema_guided_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         document = json_document(file)
         if not isinstance(document, list):
             raise CorpusError(f"{file}: expected a JSON list of dialogues, found {document!r:.80}. Put dialogues into a list, "
-                              "[...], or one a line into a .jsonl file.")
+                              "[...], or one a line into a .jsonl file; call what came as MultiWOZ's data.json by that name.")
         yield from ((f"{file}[{i}]", mapping(row, f"{file}[{i}]")) for i, row in enumerate(document))
 
 

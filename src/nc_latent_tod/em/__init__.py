@@ -76,7 +76,9 @@ def run_em(config: Em, out: Path, steps: Steps, *, rounds: int | None = None) ->
     Raises `RetryableError` where workers left jobs undone, `ConfigError` where `out` holds another run's rounds.
     """
     _claim(config, out)
-    wanted, gold = rounds or config.rounds, load_gold(config.gold.path, config.gold.format) if config.gold else None
+    wanted = rounds or config.rounds
+    schema = schema_of(job_of(config, 0, None)) if config.gold else None
+    gold = load_gold(config.gold.path, config.gold.format, schema) if config.gold else None
     done: list[Round] = []
     labels: list[Labels] = []
     model: dict[str, Any] | None = None

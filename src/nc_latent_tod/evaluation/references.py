@@ -14,7 +14,7 @@ from typing import Any
 
 from nc_latent_tod.corpus.gold import load_gold
 from nc_latent_tod.corpus.json_files import json_document, mapping
-from nc_latent_tod.corpus.schema_guided import schema_guided_rows, turns_of
+from nc_latent_tod.corpus.schema_guided import dialogue_files, schema_guided_rows, turns_of
 from nc_latent_tod.corpus.speakers import exchanges
 from nc_latent_tod.delexicalise import delexicalise
 from nc_latent_tod.errors import CorpusError
@@ -68,6 +68,9 @@ def turns_in(predictions: Predictions) -> list[Turn]:
 
 
 def _from_folder(folder: Path, names: Mapping[str, str]) -> References:
+    if not dialogue_files(folder):
+        raise CorpusError(f"{folder}: no dialogues*.json here. References are read from a folder of one split in the layout of "
+                          "MultiWOZ 2.2, or from a JSON file of responses.")
     gold = load_gold(folder, "multiwoz")
     beside = next((file for file in (folder / "dialog_acts.json", folder.parent / "dialog_acts.json") if file.is_file()), None)
     annotated = mapping(json_document(beside), str(beside)) if beside else {}
