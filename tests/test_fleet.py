@@ -1,5 +1,6 @@
 """Who works on a queue, how far it is, and what people tell its workers: records, orders, logs, metrics."""
 
+import io
 import json
 import logging
 import signal
@@ -17,20 +18,25 @@ from typing import Any
 
 import pytest
 from processes import wait_until
+from rich.console import Console
 from test_cli import call, command_line, write_job, write_logs
 
-from nc_latent_tod.cli.fleet_tables import clock, overview_table
+from nc_latent_tod.cli.fleet_tables import clock, overview_table, workers_table
 from nc_latent_tod.errors import InterruptedJobError
+from nc_latent_tod.lm import TokenCount
 from nc_latent_tod.logs import JsonLines, add_log_fields, log_fields
+from nc_latent_tod.phases import Phases
+from nc_latent_tod.progress import Progress
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.queues.orders import CANCELLED, Order
 from nc_latent_tod.queues.sqs import SqsQueue
 from nc_latent_tod.worker import JobControl, Worker, WorkSummary
 from nc_latent_tod.worker.attendance import Attendance, workers
-from nc_latent_tod.worker.fleet import overview
+from nc_latent_tod.worker.fleet import overview, worker_json
 from nc_latent_tod.worker.group import run_workers, visible_gpus
-from nc_latent_tod.worker.tally import JOBS, RECEIVE_ERRORS, CurrentJob, Tally
+from nc_latent_tod.worker.tally import JOBS, LABELLING_TOKENS, RECEIVE_ERRORS, CurrentJob, Tally
+from nc_latent_tod.worker.usage import usage_of
 
 GROUP = "slow"
 JOB = {"run_id": "train_0_50", "manifest": {"group_id": GROUP}}
@@ -179,6 +185,58 @@ def test_a_worker_is_seen_while_it_works_and_not_after_it_ended(queue: Queue) ->
         assert not workers(queue.notes)[0].is_alive(time.time() + 3600)
 
     assert workers(queue.notes) == []
+
+
+def half_way(tokens: TokenCount, seconds: float = 50.0) -> Progress:
+    return Progress("train_0_50", 50, 20, 400, 200, 100, 0, 900, 30, tokens, seconds, tokens.phases, 1_500_000_000)
+
+
+def shown(table: Any) -> str:
+    console = Console(width=120, file=io.StringIO())
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_status_and_workers_tell_what_the_job_in_hand_takes(queue: Queue) -> None:
+    queue.put(JOB)
+    delivery = queue.receive(5)
+    assert delivery is not None
+    delivery.progress(json.dumps(HALF_WAY))
+    tally = Tally()
+    tally.began(CurrentJob(queue.status().in_flight[0].name, GROUP, 1, time.time()))
+    phases = Phases({"prefill": 5.0, "decode": 30.0, "parse": 2.5}, {"prefill": 60_000, "decode": 6_000})
+    tally.progress(half_way(TokenCount(66_000, 132_000, 22_000, phases)))  # 100 turns in 50 s, 100 more from a checkpoint
+
+    with Attendance(queue, tally):
+        seen, [record] = overview(queue), workers(queue.notes)
+
+    expected = {"tokens": 66_000, "tokens_shared": 132_000, "padding_share": 0.25, "tokens_per_turn": 660.0,
+                "tokens_per_second": {"prefill": 12_000.0, "decode": 200.0}, "peak_memory_bytes": 1_500_000_000,
+                "time_shares": {"prefill": 0.1, "decode": 0.6, "parse": 0.05, "other": 0.25}}
+    assert seen.to_json()["in_flight"][0]["usage"] == worker_json(record, time.time())["usage"] == expected
+    for table in (overview_table(seen), workers_table([record], time.time())):
+        assert "660     12,000       200  1.5 GB  decode 60%, other 25%" in shown(table)
+    assert tally.look().by_label(LABELLING_TOKENS) == {"prefill": 60_000, "decode": 6_000}
+
+
+@pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": {"tokens": 3}}, {"usage": "much"}])
+def test_a_worker_of_another_version_is_shown_without_what_its_job_takes(tmp_path: Path, usage: dict[str, Any]) -> None:
+    queue = FolderQueue(tmp_path / "queue")
+    with Attendance(queue, Tally()):
+        [(name, values)] = queue.notes.read("workers").items()
+    values.pop("usage")
+    queue.notes.write("workers", name, values | usage)
+
+    [record] = workers(queue.notes)
+
+    assert record.usage is None
+    assert "Used" not in shown(workers_table([record], time.time()))
+
+
+def test_nothing_is_divided_by_a_job_that_has_just_begun() -> None:
+    usage = usage_of(replace(half_way(TokenCount(), 0.0), turns_done=100))
+
+    assert (usage.tokens_per_turn, usage.padding_share, usage.tokens_per_second, usage.time_shares) == (None, 0.0, {}, {})
 
 
 def test_a_killed_worker_is_gone_and_forgotten_after_a_day(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -16,9 +16,11 @@ from nc_latent_tod.queues.orders import CANCELLED, PAUSED
 from nc_latent_tod.queues.status import Waiting
 from nc_latent_tod.worker.attendance import WorkerRecord
 from nc_latent_tod.worker.fleet import Flight, Overview
+from nc_latent_tod.worker.usage import Usage
 
 _NAMED = 20  # jobs in one line; --json has them all
 _LATE_S = 60.0  # a heartbeat comes every 20 s with the usual lease
+_PHASES = 2  # of a job, so that it is one line of 80 columns
 
 
 def overview_table(seen: Overview) -> RenderableType:
@@ -43,6 +45,7 @@ def overview_table(seen: Overview) -> RenderableType:
                           f"{', ...' if len(seen.expired) > _NAMED else ''}", style="bold red"))
     if seen.in_flight:
         parts.append(_in_flight(seen.in_flight))
+        parts += _used((job.worker, job.usage) for job in seen.in_flight)
     if seen.waiting:
         parts.append(_waiting(seen.waiting, time.time()))
     if seen.dead:
@@ -76,8 +79,8 @@ def _progress(job: Flight) -> list[Text]:
             Text("?" if job.seconds_left is None else clock(job.seconds_left))]
 
 
-def workers_table(records: Sequence[WorkerRecord], now: float) -> Table:
-    """One worker a line."""
+def workers_table(records: Sequence[WorkerRecord], now: float) -> RenderableType:
+    """One worker a line, then what their jobs take."""
     table = _table(None, "worker", "state", ">since", "job", ">for", ">done", ">failed", ">turns", ">turns/s", ">heartbeat")
     for record in records:
         pace = record.turns_per_second
@@ -86,7 +89,24 @@ def workers_table(records: Sequence[WorkerRecord], now: float) -> Table:
             Text(record.worker), _state(record, now), clock(now - record.started_at), Text(record.job),
             clock(now - record.job_began_at) if record.job else "", str(record.jobs.get("done", 0)), str(failed),
             str(record.turns), "-" if pace is None else f"{pace:.2f}", _ago(now - record.beat_at))
-    return table
+    return Group(table, *_used((record.worker, record.usage) for record in records))
+
+
+def _used(workers: Iterable[tuple[str, Usage | None]]) -> list[Table]:
+    """What each worker's job takes, where it has said so: the model's speed, memory, the phases with most of the time."""
+    table = _table("Used so far", "worker", ">tokens/turn", ">prefill/s", ">decode/s", ">memory", "time")
+    for name, usage in workers:
+        if usage:
+            most = sorted(usage.time_shares.items(), key=lambda item: -item[1])[:_PHASES]
+            table.add_row(
+                Text(name), _count(usage.tokens_per_turn), _count(usage.tokens_per_second.get("prefill")),
+                _count(usage.tokens_per_second.get("decode")), f"{usage.peak_memory_bytes / 1e9:.1f} GB",
+                ", ".join(f"{phase} {share:.0%}" for phase, share in most))
+    return [table] if table.row_count else []
+
+
+def _count(value: float | None) -> str:
+    return f"{value:,.0f}" if value else "-"
 
 
 def clock(seconds: float) -> str:

@@ -19,6 +19,7 @@ from nc_latent_tod.queues import Queue
 from nc_latent_tod.worker import JobControl, Worker, WorkSummary
 from nc_latent_tod.worker.group import run_workers, visible_gpus
 from nc_latent_tod.worker.tally import Ended, Tally
+from nc_latent_tod.worker.usage import usage_of
 
 _SHOWN = ("run_id", "dialogues", "dialogues_done", "turns", "turns_done", "turns_resumed", "failures", "seconds")
 
@@ -83,5 +84,6 @@ def _metrics_of(number: int, metrics: tuple[str, int] | None) -> list[str]:
 
 def _print_line(ended: Ended) -> None:
     done: Mapping[str, Any] = figures(ended.progress) if ended.progress else {}
-    line = {"event": "job", **asdict(replace(ended, progress=None)), "seconds": round(ended.seconds, 3), "progress": done}
+    line = {"event": "job", **asdict(replace(ended, progress=None)), "seconds": round(ended.seconds, 3), "progress": done,
+            "usage": asdict(usage_of(ended.progress)) if ended.progress else None}
     print(json.dumps(line), flush=True)

@@ -19,6 +19,7 @@ from nc_latent_tod.queues import Queue
 from nc_latent_tod.queues.notes import Notes
 from nc_latent_tod.queues.orders import CANCELLED, Order, Orders
 from nc_latent_tod.worker.tally import JOBS, TURNS, Tally, Totals
+from nc_latent_tod.worker.usage import Usage, stored_usage, usage_of
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class WorkerRecord:
     jobs: Mapping[str, int]  # by outcome
     turns: int = 0
     turns_per_second: float | None = None
+    usage: Usage | None = None  # of the job in hand; None while it loads, and from a worker of an earlier version
 
     def is_alive(self, now: float) -> bool:
         """Whether a beat is no longer overdue than a slow network explains, and the process is not known to be gone."""
@@ -56,7 +58,8 @@ def workers(notes: Notes) -> list[WorkerRecord]:
     found = []
     for values in notes.read(KIND).values():
         try:
-            found.append(WorkerRecord(**{name: value for name, value in values.items() if name in names}))
+            known = {name: value for name, value in values.items() if name in names}
+            found.append(WorkerRecord(**known | {"usage": stored_usage(known.get("usage"))}))
         except TypeError:
             continue
     return sorted(found, key=lambda record: record.started_at)
@@ -124,7 +127,8 @@ class Attendance:
             started_at=totals.started_at, beat_at=time.time(), beat_s=self._notes.beat_s,
             job=job.name if job else "", group_id=job.group_id if job else "", job_began_at=job.began_at if job else 0.0,
             jobs={outcome: int(count) for outcome, count in totals.by_label(JOBS).items()},
-            turns=int(totals.counts.get((TURNS, ""), 0)), turns_per_second=pace and round(pace, 3))
+            turns=int(totals.counts.get((TURNS, ""), 0)), turns_per_second=pace and round(pace, 3),
+            usage=usage_of(job.progress) if job and job.progress else None)
 
     def _prune(self) -> None:
         for record in workers(self._notes):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.queues.orders import Order
 from nc_latent_tod.queues.status import DeadLetter, InFlight, Waiting
-from nc_latent_tod.worker.attendance import WorkerRecord
+from nc_latent_tod.worker.attendance import WorkerRecord, workers
+from nc_latent_tod.worker.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Flight:
     turns_left: int | None = None
     turns_per_second: float | None = None
     seconds_left: float | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Overview:
 def overview(queue: Queue) -> Overview:
     """Read the queue once."""
     status = queue.status()
-    flights = tuple(map(_flight, status.in_flight))
+    usages = {(record.worker, record.job): record.usage for record in workers(queue.notes)} if status.in_flight else {}
+    flights = tuple(replace(_flight(job), usage=usages.get((job.worker, job.name))) for job in status.in_flight)
     paces = [flight.turns_per_second for flight in flights if flight.turns_per_second]
     pace = sum(paces) if paces else None
     return Overview(status.ready, flights, status.done, status.dead, tuple(queue.orders.all().values()), pace,

@@ -14,7 +14,8 @@ if TYPE_CHECKING:  # who looks at workers shall not wait for all that labels
     from nc_latent_tod.progress import Progress
 
 JOBS, JOB_FAILURES, TURNS, TURN_FAILURES = "jobs", "job_failures", "turns", "turn_failures"
-TOKENS, SECONDS, LABELLING_SECONDS, RECEIVE_ERRORS = "tokens", "seconds", "labelling_seconds", "receive_errors"
+TOKENS, SECONDS, RECEIVE_ERRORS = "tokens", "seconds", "receive_errors"
+LABELLING_SECONDS, LABELLING_TOKENS = "labelling_seconds", "labelling_tokens"
 OUTCOMES = ("done", "retried", "dead", "released", "cancelled", "lost")
 COUNTS = {
     JOBS: f"outcome: {', '.join(OUTCOMES)}",
@@ -24,6 +25,7 @@ COUNTS = {
     TOKENS: "kind: computed, shared (taken from a cache instead), padding",
     SECONDS: "phase: waiting (for a job), labelling, preparing (the rest of a job: loading, storing, settling)",
     LABELLING_SECONDS: "phase: of labelling, as the pipeline tells them apart",
+    LABELLING_TOKENS: "phase: of the model: computed in it, padding excluded",
     RECEIVE_ERRORS: "",
 }
 """What is counted, and by what. What a checkpoint held is not counted again."""
@@ -138,6 +140,7 @@ def _of(progress: Progress | None) -> dict[tuple[str, str], float]:
     if progress is None:
         return {}
     return {**{(LABELLING_SECONDS, phase): seconds for phase, seconds in progress.phases.seconds.items()},
+            **{(LABELLING_TOKENS, phase): tokens for phase, tokens in progress.phases.tokens.items()},
             (TURNS, ""): progress.turns_done - progress.turns_resumed,
             (SECONDS, "labelling"): progress.seconds,
             **{(TOKENS, kind): getattr(progress.tokens, kind) for kind in ("computed", "shared", "padding")}}
