@@ -109,6 +109,28 @@ def test_other_splits_over_the_same_dialogues_find_their_labels_in_several_runs(
     assert (result.reused.taken, result.reused.runs, str(result.reused)) == (3, 2, "3 of 3 dialogues taken over from g")
 
 
+def test_a_dialogue_that_one_run_has_as_it_was_and_another_as_it_is_counts_once(tmp_path):
+    run_job(job(tmp_path, "a"), backends(tmp_path, "a", dialogues=[turns("d2", ("another text", "ok")), OLD[0]]))
+    run_job(job(tmp_path, "b"), backends(tmp_path, "b", dialogues=OLD[1:3]))
+
+    result = again(tmp_path, OLD[:3])
+
+    assert str(result.reused) == "3 of 3 dialogues taken over from g"
+
+
+def test_labels_that_were_taken_over_serve_as_examples_in_their_new_group(labelled):
+    seeding = {"seed_retrievers_from_manifest": True}
+    run_job(job(labelled, "u", group_id="g2", **seeding), backends(labelled, "u"))
+    again(labelled, OLD[:5], manifest={**seeding, "reuse_group_id": "g2"})
+
+    entry = again(labelled, GROWN[5:], "t", manifest={**seeding, "reuse_group_id": "g2"}).entry
+
+    assert (entry.seed_run_ids, entry.num_reused) == (("s",), 1)
+    shown = {example_id for e in read_examples(entry.labels_url) if TAKEN_FROM not in e.label.provenance
+             for example_id, _ in e.label.tasks["dst"].retrieved}
+    assert shown and {example_id.split("/")[0] for example_id in shown} <= {"s", "t"}
+
+
 def test_a_worker_reads_of_a_group_what_it_needs_and_never_twice_in_vain(tmp_path):
     for name, part in (("a", OLD[:2]), ("b", OLD[2:4]), ("c", OLD[4:])):
         run_job(job(tmp_path, name), backends(tmp_path, name, dialogues=part))
