@@ -80,6 +80,15 @@ def test_an_unknown_group_to_compare_with_is_refused(folder):
     assert result.exit_code == 2 and "no finished run of group 'write'" in result.stderr
 
 
+def test_labels_of_another_schema_are_noted(folder):
+    (folder / "schema.json").write_text(json.dumps(SERVICES))
+    group(folder, "other", labelled(area="east", moon="io"))
+
+    noted, silent = (evaluate(folder, "--group-id", name, "--schema", folder / "schema.json") for name in ("other", "near"))
+
+    assert "slots that the schema lacks, such as 'moon' of 'stay'" in noted.stderr and silent.stderr == ""
+
+
 def fuzzy(folder: Path, *options: object) -> float:
     shown = evaluate(folder, "--group-id", "near", "--json", *options)
     return json.loads(shown.stdout)["overall"]["fuzzy_joint_goal_accuracy"]["value"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nc_latent_tod.cli.console import remark
 from nc_latent_tod.cli.scoring import group_pairs, schema_of, show_scores
 from nc_latent_tod.corpus.gold import load_gold
-from nc_latent_tod.metrics import Scores, compare, score
+from nc_latent_tod.metrics import Pair, Scores, compare, score
 from nc_latent_tod.metrics.bootstrap import Estimate
 
 
@@ -47,12 +48,22 @@ def evaluate_groups(manifest: str, group_id: str, against: str | None, *, gold: 
     chosen = schema_of(gold, schema)
     known = load_gold(gold, gold_format, chosen)
     ours = group_pairs(manifest, group_id, known)
+    offered = {(service.name, slot) for service in (chosen.services if chosen else ()) for slot in service.slots_by_name}
+    if chosen and (foreign := sorted(_slots(ours) - offered)):
+        service, slot = foreign[0]
+        remark(f"note: labels of {group_id!r} have slots that the schema lacks, such as {slot!r} of {service!r}. Were they "
+               "made with another one? Name that with --schema.")
     scores = score(ours, schema=chosen, resamples=resamples, seed=seed)
     if against is None:
         return Evaluation(scores)
     theirs = group_pairs(manifest, against, known)
     difference = compare(ours, theirs, schema=chosen, resamples=resamples, seed=seed)
     return Evaluation(scores, Comparison(against, score(theirs, schema=chosen, resamples=0).overall, difference))
+
+
+def _slots(pairs: Sequence[Pair]) -> set[tuple[str, str]]:
+    """(service, slot) of the labels' states."""
+    return {(service, slot) for example, _ in pairs for service, slots in example.label.state.items() for slot in slots}
 
 
 def show_evaluation(evaluation: Evaluation) -> RenderableType:
