@@ -93,8 +93,9 @@ def evaluate(
                                                 help="Compare with this group of the same manifest, which has to label the "
                                                      "same turns: differences with paired intervals.")] = None,
     schema: Annotated[str | None, typer.Option("--schema", show_default=False,
-                                               help="Says which slots are categorical, for the fuzzy metric. Default: the "
-                                                    "schema.json with the gold, if there; else all slots count as open.")]
+                                               help="Says which slots are categorical, for the fuzzy metric, and which slots "
+                                                    "of a MultiWOZ data.json count. Default: the schema.json with the gold, "
+                                                    "if there; else all slots count as open.")]
     = None,
     manifest: ManifestOption = "manifest",
     resamples: Annotated[int, typer.Option("--resamples", min=0, help="Bootstrap resamples for the intervals.")] = 1000,
