@@ -3,18 +3,22 @@
 import json
 import math
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 from test_job import minimal, problems
 from tiny_models import plain_logprobs, tiny_lm
 from toy_labelling import corpus, inference, label, labeller, turns
 from toy_schema import SCHEMA
 
-from nc_latent_tod.explain import reason
+from nc_latent_tod.cli.explaining import show_explanation
+from nc_latent_tod.explain import Explanation, TaskExplanation, reason
 from nc_latent_tod.job import parse_job
-from nc_latent_tod.labels import Candidate, Example
+from nc_latent_tod.labels import Candidate, Example, TaskLabel
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.scripted import ScriptedLM
+from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.noisy_channel import merge, posterior, rank, score
 from nc_latent_tod.plan import plan_task
 from nc_latent_tod.report.collect import collect
@@ -129,6 +133,19 @@ def test_a_label_says_that_its_scores_are_means():
     outcome = replace(again.label.tasks["dst"], candidates=rank([LONG, SHORT], "direct", length_normalization="tokens"))
     assert reason(replace(outcome, chosen=0)) == (
         "It leads the next reading by 1.00 nats a token. By direct probability alone it would have been S.")
+
+
+def test_explain_shows_what_each_term_was_divided_by():
+    (example,) = label(labeller(), corpus(1)).values()
+    drawn = [replace(c, logprobs={term: c.logprobs[term] for term in ("direct", "prior")}) for c in (SHORT, LONG)]
+    outcome = TaskLabel(rank(drawn, "pmi", length_normalization="tokens"), 0, length_normalization="tokens")
+    task = TaskExplanation("dst", outcome, posterior(outcome.candidates), (), (), "", "direct prompt", "channel prompt", "")
+    entry = ManifestEntry("g", "r", 1, "", "train", "", "", 1, 0)
+    console = Console(width=160, file=StringIO())
+    console.print(show_explanation(Explanation(example, entry, [task]), with_preamble=False))
+    text = console.file.getvalue()
+    assert "-4.00 / 2" in text and "-10.00 / 10" in text
+    assert "continued with each label " in text and "score = direct - prior; / tokens: " in text
 
 
 def test_where_lengths_are_estimates_no_count_is_stored_and_none_is_made_up():

@@ -144,8 +144,9 @@ def _candidates(task: TaskExplanation) -> Panel:
         table.add_row("▶" if chosen else "", _reading(candidate), str(candidate.count),
                       *(_term(candidate, term, with_tokens=is_divided) for term in terms), _nats(candidate.score),
                       f"{share:.0%}" if candidate.score is not None else "", style="bold green" if chosen else "")
-    divided = ["/ tokens: the score takes each term divided by its own tokens"] if is_divided else []
-    legend = Text("; ".join([*(TERMS[term] for term in terms), *divided, "share: softmax of the scores."]), style="dim")
+    score = ["score = direct - prior"] if "prior" in terms and "channel" not in terms else []
+    score += ["/ tokens: the score takes each term divided by its own tokens"] if is_divided else []
+    legend = Text("; ".join([*(TERMS[term] for term in terms), *score, "share: softmax of the scores."]), style="dim")
     return Panel(Group(table, Text(), Text(task.reason, style="bold"), legend), title=f"{task.name}: candidates",
                  title_align="left")
 

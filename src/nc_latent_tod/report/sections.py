@@ -125,7 +125,7 @@ def _terms(terms: Sequence[ScoredTerm]) -> str:
             for found in terms]
     return _note("Of the readings that parsed. direct: log p(label | text), prior: log p(label), channel: log p(text | label), "
                  "summed over tokens; proposal: a pseudo-score without a model.") + _table(
-        ["task", "term", "readings", "compared per token", "mean nats", "mean tokens"], rows)
+        ["task", "term", "readings", "with a score per token", "mean nats", "mean tokens"], rows)
 
 
 def _counts(counts: Mapping[str, int], of: int | None = None) -> str:
