@@ -90,7 +90,10 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_an_undisturbed_one(tmp_
 
     with pytest.raises(InterruptedJobError, match="stopped after 3 of 4"):
         finetune(config, tmp_path / "b", report=lambda row: seen.append(row["step"]), should_stop=lambda: seen[-1:] == [3])
-    (tmp_path / "b" / "checkpoints" / "checkpoint-9").mkdir()  # torn: killed while it was written
+    for torn, state in ((8, '{"epoch": 0.'), (9, None)):  # killed while they were written
+        (tmp_path / "b" / "checkpoints" / f"checkpoint-{torn}").mkdir()
+        if state:
+            (tmp_path / "b" / "checkpoints" / f"checkpoint-{torn}" / "trainer_state.json").write_text(state)
     resumed = finetune(config, tmp_path / "b", report=lambda row: seen.append(row["step"]))
 
     assert seen == [1, 2, 3, 4]
@@ -116,6 +119,29 @@ def test_training_lowers_the_held_out_loss_and_stops_when_it_no_longer_does(tmp_
 
     assert longer.heldout_loss < short.heldout_loss
     assert wild.stopped_early and wild.steps < 20
+
+
+def test_a_run_that_was_stopped_loses_no_patience(tmp_path: Path, published: str, base: str) -> None:
+    config = parse_finetune(configuration(published, base, steps=20, evaluate_every=1, patience=3, learning_rate=3.0,
+                                          warmup_steps=0))
+    undisturbed = finetune(config, tmp_path / "a")
+    seen: list[int] = []
+
+    with pytest.raises(InterruptedJobError):
+        finetune(config, tmp_path / "b", report=lambda row: seen.append(row["step"]),
+                 should_stop=lambda: seen[-1] == undisturbed.steps - 1)
+
+    assert finetune(config, tmp_path / "b").steps == undisturbed.steps < 20
+
+
+def test_the_loss_that_is_shown_is_that_of_a_whole_step(tmp_path: Path, published: str, base: str) -> None:
+    def shown(rows: int, accumulation: int) -> float:
+        losses: list[float] = []
+        config = configuration(published, base, steps=1, rows=rows, gradient_accumulation=accumulation)
+        finetune(parse_finetune(config), tmp_path / f"{rows}", report=lambda row: losses.append(row["loss"]))
+        return losses[0]
+
+    assert shown(1, 4) == pytest.approx(shown(4, 1), rel=1e-3)  # the same four packs
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(

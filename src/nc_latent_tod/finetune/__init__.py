@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from nc_latent_tod.errors import ConfigError, InterruptedJobError, ModelError
-from nc_latent_tod.finetune.callbacks import Report, Tracking, Watch
+from nc_latent_tod.finetune.callbacks import Patience, Report, Tracking, Watch
 from nc_latent_tod.finetune.config import Finetune
 from nc_latent_tod.finetune.material import Material, Packs, collate, gather
 from nc_latent_tod.finetune.model import load_base
@@ -66,7 +66,7 @@ class _Trainer(Trainer):
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         loss = super().training_step(*args, **kwargs)
-        value = float(loss) * (1 if self.model_accepts_loss_kwargs else self.args.gradient_accumulation_steps)
+        value = float(loss)  # divided by what all passes of the step hold
         self.watch.saw(value)
         if not math.isfinite(value):
             self._give_up("loss", value)
@@ -107,7 +107,7 @@ def _trainer(config: Finetune, material: Material, model: Any, tokenizer: Any, f
         model, _arguments(config, folder, watch, is_evaluated=heldout), data_collator=collate,
         train_dataset=packs(material.train, training.steps * _packs_a_step(config), "train"),
         eval_dataset=packs([(1.0, material.heldout)], training.heldout_packs, "heldout") if heldout else None,
-        callbacks=[watch, *([EarlyStoppingCallback(training.patience)] if heldout else []),
+        callbacks=[watch, *([Patience(training.patience)] if heldout else []),
                    *([Tracking(config.tracking, folder.folder, _parameters(config, material))]
                      if config.tracking.enabled else [])])
     trainer.watch, trainer.last_good = watch, folder.last_good

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from nc_latent_tod.errors import RetryableError
 from nc_latent_tod.finetune.config import TrackingSection
@@ -22,11 +22,11 @@ class Watch(TrainerCallback):
     def __init__(self, report: Report, should_stop: Callable[[], bool], tokens_a_step: int) -> None:
         self._report, self._should_stop, self._tokens = report, should_stop, tokens_a_step
         self._began, self._first, self.stopped = time.monotonic(), 0, False
-        self._loss = float("nan")
+        self._loss = 0.0
 
     def saw(self, loss: float) -> None:
-        """The loss of a pass, in nats a target token."""
-        self._loss = loss
+        """The part that one pass has in the loss of its step; the parts add up to nats a target token."""
+        self._loss += loss
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._began, self._first = time.monotonic(), state.global_step
@@ -37,8 +37,21 @@ class Watch(TrainerCallback):
             self._report({"step": state.global_step, "steps": state.max_steps, "loss": self._loss,
                           "tokens_per_second": done * self._tokens / elapsed,
                           "seconds_left": (state.max_steps - state.global_step) * elapsed / done})
+        self._loss = 0.0
         if self._should_stop():
             self.stopped = control.should_save = control.should_training_stop = True
+
+
+class Patience(EarlyStoppingCallback):
+    """Ends a run whose held-out loss no longer falls; a run that goes on counts on from its checkpoint."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        super().on_train_begin(args, state, control, **kwargs)
+        stored: Any = state.stateful_callbacks or {}  # of the checkpoint; the trainer itself does not look
+        if own := stored.get(type(self).__name__):
+            self.early_stopping_patience_counter = own["attributes"]["early_stopping_patience_counter"]
+        if self.early_stopping_patience_counter >= self.early_stopping_patience:
+            control.should_training_stop = True  # it was killed between its end and its record
 
 
 class Tracking(TrainerCallback):

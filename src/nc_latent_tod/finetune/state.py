@@ -60,7 +60,7 @@ class RunFolder:
         """The newest whole checkpoint, and torn ones away: the trainer's state is the last file that it writes."""
         whole = []
         for path in self.checkpoints.glob("checkpoint-*"):
-            if (path / "trainer_state.json").is_file():
+            if _is_json(path / "trainer_state.json"):
                 whole.append(path)
             else:
                 shutil.rmtree(path, ignore_errors=True)
@@ -100,6 +100,14 @@ def fingerprint_of(identity: Mapping[str, Any]) -> str:
 def tokenizer_digest(tokenizer: Any) -> str:
     """SHA-256 (hex) of the vocabulary."""
     return hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode()).hexdigest()
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):  # missing, or half written
+        return False
+    return True
 
 
 def _flat(tree: Any, path: str = "") -> dict[str, Any]:
