@@ -227,6 +227,25 @@ def test_two_runs_over_the_same_split_are_refused_even_with_allow_missing(tmp_pa
         publish(manifest, "a group", schema=SCHEMA, to=tmp_path / "out", allow_missing=True)
 
 
+def test_runs_of_several_schemas_are_named_and_merged_on_request_alone(tmp_path, two, caplog):
+    def of(schema, entry):
+        return replace(entry, schema_path="schema.json", schema_sha256=schema * 64)
+
+    unknown = partition(tmp_path, "train_20_30", ids(20, 30))  # of an earlier version
+    mixed = manifest_of(tmp_path, of("a", two[0]), of("b", two[1]), unknown)
+    with pytest.raises(DamagedError) as caught:
+        publish(mixed, "a group", schema=SCHEMA, to=tmp_path / "out", allow_missing=True)
+    said = str(caught.value)
+    assert ("schema.json of sha256 aaaaaaaaaaaa: 1 (run_train_0_10); schema.json of sha256 bbbbbbbbbbbb: 1 (run_train_10_20)."
+            in said and "(--allow-mixed-schemas)" in said and "--allow-missing" not in said)
+
+    published = publish(mixed, "a group", schema=SCHEMA, to=tmp_path / "out", allow_mixed_schemas=True)
+
+    assert published.dialogues == 30 and "published although: The schema changed" in caplog.text
+    same = manifest_of(tmp_path / "x", of("a", two[0]), of("a", two[1]), unknown)
+    assert publish(same, "a group", schema=SCHEMA, to=tmp_path / "out").reused
+
+
 def test_every_problem_is_named_at_once(tmp_path, two):
     Path(two[0].labels_url).unlink()
     Path(two[1].labels_url).write_bytes(b"")

@@ -57,6 +57,8 @@ def publish(
                                                   help="Take manifest and schema from this job file.")] = None,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Go on without missing or damaged partitions.")]
     = False,
+    allow_mixed_schemas: Annotated[bool, typer.Option("--allow-mixed-schemas", help="Go on although the schema changed between "
+                                                                                    "the runs.")] = False,
     validation: Annotated[int | None, typer.Option("--validation-dialogues", min=0, show_default=False,
                                                    help="Default: 64, or a tenth of a small corpus.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the validation dialogues.")] = 0,
@@ -73,8 +75,8 @@ def publish(
     from nc_latent_tod.publish.abstention import read_temperatures
 
     published = publish_group(group_id, job_file=job_file, manifest=manifest, schema=schema, to=to, hf_username=hf_username,
-                              public=not private, allow_missing=allow_missing, validation_dialogues=validation, seed=seed,
-                              license=license, min_confidence=min_confidence,
+                              public=not private, allow_missing=allow_missing, allow_mixed_schemas=allow_mixed_schemas,
+                              validation_dialogues=validation, seed=seed, license=license, min_confidence=min_confidence,
                               temperatures=read_temperatures(temperature) if temperature else None)
     if as_json:
         print_json({**asdict(published), "path": str(published.path) if published.path else None})

@@ -22,6 +22,7 @@ from nc_latent_tod.publish.hub import push
 from nc_latent_tod.publish.merge import Counts, Merge
 from nc_latent_tod.publish.partitions import (
     missing_ranges,
+    mixed_schemas,
     named,
     read_partition,
     repeated_dialogues,
@@ -33,6 +34,11 @@ from nc_latent_tod.schema import Schema
 logger = logging.getLogger(__name__)
 
 VALIDATION_DIALOGUES = 64  # or a tenth of the corpus, if that is less
+_TWICE = "Two runs over the same dialogues cannot be merged: publish them as two groups."
+_DAMAGED = ("Run the jobs of missing partitions. Restore label files that are damaged or missing, or remove their runs from "
+            "the manifest and run their jobs again. Or publish without all of these (--allow-missing).")
+_MIXED = ("Remove the runs of the earlier schema from the manifest and run their jobs again. Or publish all schemas as one "
+          "(--allow-mixed-schemas).")
 _NAME_CHARACTERS = 96  # of a Hub repository, https://huggingface.co/docs/huggingface_hub/package_reference/hf_api
 
 
@@ -54,9 +60,9 @@ class Published:
 
 
 def publish(manifest: Manifest, group_id: str, *, schema: Schema, to: Path | None = None, hf_username: str | None = None,
-            public: bool = False, allow_missing: bool = False, validation_dialogues: int | None = None, seed: int = 0,
-            license: str | None = None, token: str | None = None, min_confidence: float | None = None,
-            temperatures: Temperatures | None = None) -> Published:
+            public: bool = False, allow_missing: bool = False, allow_mixed_schemas: bool = False,
+            validation_dialogues: int | None = None, seed: int = 0, license: str | None = None, token: str | None = None,
+            min_confidence: float | None = None, temperatures: Temperatures | None = None) -> Published:
     """Merge the runs of a group, verify them and write the dataset to `to`/NAME, to the Hub as `hf_username`/NAME, or both.
 
     NAME is `manifest_self_labelled_<group>_<dialogues>_<hash of the entries>`; equal entries give equal bytes. An identical
@@ -64,9 +70,10 @@ def publish(manifest: Manifest, group_id: str, *, schema: Schema, to: Path | Non
     dialogues drawn by `seed` (default 64, or a tenth of fewer than 640). Labels less sure than `min_confidence`, at the
     `temperatures`, are null (`abstention`), and both are part of the hash.
 
-    Raises `DamagedError` naming every missing, damaged or duplicate partition; `allow_missing` goes on without the missing
-    and the damaged ones. Raises `ConfigError` where there is nothing to publish, nowhere to publish it, a different folder
-    in the way, no token, or labels outside `schema`.
+    Raises `DamagedError` naming every missing, damaged or duplicate partition, and the runs of each schema where there are
+    several; `allow_missing` goes on without the missing and the damaged ones, `allow_mixed_schemas` with all schemas. Raises
+    `ConfigError` where there is nothing to publish, nowhere to publish it, a different folder in the way, no token, or labels
+    outside `schema`.
     """
     from datasets import DatasetDict
 
@@ -78,7 +85,8 @@ def publish(manifest: Manifest, group_id: str, *, schema: Schema, to: Path | Non
     abstention = Abstention(min_confidence, temperatures or {})
     with tempfile.TemporaryDirectory(prefix="nc-latent-tod-") as folder:
         merge = Merge(Path(folder), features(schema))
-        left_out = _collect(merge, entries, schema, abstention, group_id, allow_missing=allow_missing)
+        left_out = _collect(merge, entries, schema, abstention, group_id, allow_missing=allow_missing,
+                            allow_mixed_schemas=allow_mixed_schemas)
         ids = merge.dialogues
         name = dataset_name(group_id, merge.entries, len(ids), abstention)
         splits = _splits(ids, validation_dialogues, seed)
@@ -109,7 +117,7 @@ def dataset_name(group_id: str, entries: Sequence[ManifestEntry], dialogues: int
 
 
 def _collect(merge: Merge, entries: Sequence[ManifestEntry], schema: Schema, abstention: Abstention, group_id: str, *,
-             allow_missing: bool) -> list[str]:
+             allow_missing: bool, allow_mixed_schemas: bool) -> list[str]:
     """Add all runs that can be read; what is left out, in words."""
     left_out = [f"partition {name!r}" for name in missing_ranges(entries)]
     problems = [f"{partition} is missing." for partition in left_out] + short_ranges(entries)
@@ -122,21 +130,20 @@ def _collect(merge: Merge, entries: Sequence[ManifestEntry], schema: Schema, abs
             continue
         merge.add(entry, (rows(turns, schema, abstention) for turns in partition))
     merge.end()
-    _refuse(group_id, merge, problems, allow_missing)
+    mixed = mixed_schemas(merge.entries)
+    _refuse(group_id, merge, [] if allow_missing else problems, [] if allow_mixed_schemas else mixed)
+    for problem in [*problems, *mixed]:
+        logger.warning("%s: published although: %s", group_id, problem)
     return left_out
 
 
-def _refuse(group_id: str, merge: Merge, problems: Sequence[str], allow_missing: bool) -> None:
+def _refuse(group_id: str, merge: Merge, problems: Sequence[str], mixed: Sequence[str]) -> None:
     """Raise `DamagedError` where there are problems that a merge may not go on in spite of."""
     twice = repeated_dialogues(merge.repeated)
-    found = [*twice, *([] if allow_missing else problems)]
-    if found:
-        advice = ("Two runs over the same dialogues cannot be merged: publish them as two groups." if twice else
-                  "Run the jobs of missing partitions. Restore label files that are damaged or missing, or remove their runs "
-                  "from the manifest and run their jobs again. Or publish without all of these (--allow-missing).")
-        raise DamagedError(f"Group {group_id!r} cannot be published:\n- " + "\n- ".join(found) + f"\n{advice}")
-    for problem in problems:
-        logger.warning("%s: published although %s", group_id, problem)
+    if twice or problems or mixed:
+        advice = [_TWICE] if twice else [*([_DAMAGED] if problems else []), *([_MIXED] if mixed else [])]
+        raise DamagedError(f"Group {group_id!r} cannot be published:\n- " + "\n- ".join([*twice, *problems, *mixed])
+                           + "\n" + " ".join(advice))
     if not merge.entries:
         raise DamagedError(f"Group {group_id!r} has no readable labels at all.")
 

@@ -11,6 +11,7 @@ from nc_latent_tod.errors import DamagedError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import ManifestEntry
 
+_NAMED = 20  # runs of one schema
 _RANGE = re.compile(r"(?P<base>.+)_(?P<start>\d+)_(?P<end>\d+)")
 
 
@@ -72,6 +73,19 @@ def repeated_dialogues(runs_of: dict[str, list[ManifestEntry]]) -> list[str]:
             shared[tuple(map(named, entries))].append(dialogue_id)
     return [f"{' and '.join(runs)}: {len(ids)} dialogues labelled more than once, {min(ids)!r} for one."
             for runs, ids in sorted(shared.items())]
+
+
+def mixed_schemas(entries: Sequence[ManifestEntry]) -> list[str]:
+    """A message that names the runs of each schema, where there are several. Runs of earlier versions do not say theirs."""
+    runs_of: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda entry: (entry.finished_at, entry.run_id)):
+        if entry.schema_sha256:
+            runs_of[entry.schema_sha256, entry.schema_path].append(entry.run_id)
+    if len({sha256 for sha256, _ in runs_of}) < 2:
+        return []
+    parts = [f"{path} of sha256 {sha256[:12]}: {len(runs)} ({', '.join(runs[:_NAMED])}"
+             f"{', ...' if len(runs) > _NAMED else ''})" for (sha256, path), runs in runs_of.items()]
+    return [f"The schema changed between the runs, whose labels may contradict each other. Runs by schema, oldest first: {'; '.join(parts)}."]
 
 
 def named(entry: ManifestEntry) -> str:
