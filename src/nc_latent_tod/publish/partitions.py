@@ -85,7 +85,8 @@ def mixed_schemas(entries: Sequence[ManifestEntry]) -> list[str]:
         return []
     parts = [f"{path} of sha256 {sha256[:12]}: {len(runs)} ({', '.join(runs[:_NAMED])}"
              f"{', ...' if len(runs) > _NAMED else ''})" for (sha256, path), runs in runs_of.items()]
-    return [f"The schema changed between the runs, whose labels may contradict each other. Runs by schema, oldest first: {'; '.join(parts)}."]
+    return ["The schema changed between the runs, whose labels may contradict each other. Runs by schema, oldest first: "
+            f"{'; '.join(parts)}."]
 
 
 def named(entry: ManifestEntry) -> str:
