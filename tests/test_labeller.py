@@ -6,7 +6,7 @@ import pytest
 from toy_labelling import corpus, inference, label, labeller, turns
 from toy_schema import SCHEMA
 
-from nc_latent_tod.errors import InterruptedJobError
+from nc_latent_tod.errors import ConfigError, InterruptedJobError
 from nc_latent_tod.inference import NO_CANDIDATE_PARSED
 from nc_latent_tod.labeller import warmup_groups
 from nc_latent_tod.labels import Act
@@ -219,9 +219,9 @@ def test_an_utterance_that_is_too_long_fails_by_name_and_the_others_go_on():
     assert labels["huge", 3].label.state == {"stay": {"area": "east"}}  # the oldest text was cut there
 
 
-def test_a_model_with_no_room_at_all_fails_every_turn_by_name():
-    labels = label(labeller(answering(max_length=30)), corpus(3))
-    assert {tuple(e.label.failures.values()) for e in labels.values()} == {("prompt_too_long", "prompt_too_long")}
+def test_a_model_that_no_turn_can_fit_is_refused_before_the_first():
+    with pytest.raises(ConfigError, match="dst: no turn fits .* takes 9 tokens .* 30, -26 are left"):
+        labeller(answering(max_length=30))
 
 
 def test_a_prompt_that_the_model_itself_refuses_is_one_failed_label():

@@ -9,7 +9,7 @@ from typing import Any, cast
 from nc_latent_tod.asking import NO_CANDIDATE_PARSED, Inferred, failed, turn_by_turn
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.diversity import select_diverse
-from nc_latent_tod.errors import TurnError
+from nc_latent_tod.errors import ConfigError, TurnError
 from nc_latent_tod.labels import BeliefState, Candidate, Example, TaskLabel
 from nc_latent_tod.lm import Completion, GrammarSampler, LanguageModel, Sampling
 from nc_latent_tod.noisy_channel import LengthNormalization, Ranking, merge, rank, scores_text, uses_channel
@@ -62,6 +62,15 @@ class Inference:
     counts_tokens: bool = True  # False where `lm.count_tokens` estimates: what was scored is stored without its tokens
     grammar: Callable[[Turn, BeliefState], str] | None = None  # that samples stay within; `lm` is a `GrammarSampler` then
     phases: Phases = field(default_factory=Phases)  # seconds of retrieval, prompt and parse; the model has its own
+
+    def __post_init__(self) -> None:
+        """Raises `ConfigError` where no prompt can fit the model: else every turn would fail, one by one."""
+        length = self.lm.count_tokens([self.task.preamble])[0] if self.task.preamble and self.counts_tokens else 0
+        if length > (room := self.lm.max_length - self.sampling.max_new_tokens - _MARGIN):
+            raise ConfigError(
+                f"{self.task.name}: no turn fits the model. The schema as Python takes {length} tokens of each prompt; of the "
+                f"model's {self.lm.max_length}, {room} are left beside the answer. Take a schema with fewer services, a "
+                "model with a longer context, or another generation_cfg.preamble.")
 
     def learn(self, examples: Sequence[Example]) -> None:
         """Add labelled turns to the pool, all but those on which this task failed or had nothing to read."""

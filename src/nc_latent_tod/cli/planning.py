@@ -96,6 +96,8 @@ def _lengths(task: TaskPlan) -> RenderableType:
         named = ", ".join(f"{dialogue}/{turn} ({tokens})" for dialogue, turn, tokens in task.over_long[:SHOWN_OVER_LONG])
         more = f" and {len(task.over_long) - SHOWN_OVER_LONG} more" if len(task.over_long) > SHOWN_OVER_LONG else ""
         remarks.append(f"{len(task.over_long)} prompts are too long and will lose examples or text: {named}{more}.")
+    if task.preamble_tokens >= task.context_length:
+        remarks.append("The schema alone fills the model: no turn fits. Take one with fewer services, or a longer context.")
     return Group(table, *(Text(remark) for remark in remarks), Text())
 
 
