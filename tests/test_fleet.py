@@ -426,6 +426,18 @@ def test_ctrl_c_ends_a_command_without_a_traceback(folder: Path, started: Any, p
     assert (process.returncode, "Traceback" in error) == (code, False)
 
 
+def test_ctrl_c_while_the_workers_of_rounds_label_is_no_failure_of_theirs(folder: Path, started: Any) -> None:
+    process = started("bootstrap", "--corpus", "packaged:simulated", "--schema", "packaged:schema", "--out", "out")
+    wait_until(lambda: Path("out/queue/workers").is_dir() and any(Path("out/queue/workers").glob("*.json")), within_s=60)
+
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+
+    assert (process.returncode, "error:" in error) == (130, False)
+    assert "The workers were stopped. What is finished is kept: the same command goes on from there." in error
+    assert FolderQueue("out/queue").status().ready == 1
+
+
 def test_the_watch_writes_a_line_of_json_at_each_look(folder: Path, started: Any) -> None:
     FolderQueue(folder / "queue").put(JOB)
 

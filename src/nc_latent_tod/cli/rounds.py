@@ -91,6 +91,7 @@ def run_rounds(config: Em, out: Path, rounds: int | None) -> Result:
     from nc_latent_tod.cli.signals import orderly_stop
     from nc_latent_tod.cli.working import start_workers
     from nc_latent_tod.em import Steps, run_em
+    from nc_latent_tod.errors import InterruptedJobError
 
     with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
         def learn(run, folder):  # type: ignore[no-untyped-def]
@@ -99,7 +100,12 @@ def run_rounds(config: Em, out: Path, rounds: int | None) -> Result:
             return finetune(run, folder, report=progress.training, should_stop=stop.is_asked_for)
 
         def work(queue: Path, workers: int, threads: int | None) -> int:
-            return start_workers(workers, ["work", "--drain", "--queue", str(queue)], threads=threads)
+            code = 0
+            if not stop.is_asked_for():  # since the last round's workers
+                code = start_workers(workers, ["work", "--drain", "--queue", str(queue)], threads=threads, on_signal=stop.ask)
+            if stop.is_asked_for():
+                raise InterruptedJobError("The workers were stopped.")
+            return code
 
         return run_em(config, out, Steps(work, learn, remark), rounds=rounds)
 
