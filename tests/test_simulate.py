@@ -115,6 +115,44 @@ def test_tables_of_one_sparse_entity_can_be_simulated():
         check(schema, simulate(schema, rows, Wording(), n=50, seed=1, templates="all", entity_split=split))
 
 
+def test_values_are_said_as_they_are():
+    schema = Schema.from_json(CLINIC)
+    names = ("a and b clinic", "St . Johns , Inn", "vitamin a", "What?")
+    rows = {"Clinic_1": [{"doctor_name": name, "speciality": "eyes"} for name in names]}
+
+    dialogues = list(simulate(schema, rows, Wording(), n=100, seed=1, templates="all"))
+
+    named = [(act, turn, label) for d in dialogues for turn, label in zip(d.dialogue.turns, d.labels, strict=True)
+             for act in label.acts if act.value in names]
+    assert {act.value for act, *_ in named} == set(names)
+    for act, turn, label in named:
+        assert act.value.lower() in turn.system_response
+        assert act.value == "What?" or f"[value_{act.slot}]" in label.delexicalised_response
+
+
+def test_a_slot_repeats_no_value_of_another_service_that_it_cannot_take():
+    def service(name, values):
+        return {"service_name": name, "slots": [{"name": "type", "is_categorical": True, "possible_values": values}],
+                "intents": [{"name": f"book_{name}", "is_transactional": True, "required_slots": ["type"]}]}
+
+    schema = Schema.from_json([service("museum", ["art", "both"]), service("hotel", ["inn", "both"])])
+    states = [d.labels[-1].state for d in simulate(schema, {}, Wording(), n=200, seed=1, templates="all")]
+
+    assert {s["hotel"]["type"] for s in states if "hotel" in s} == {"inn", "both"}
+    assert {s["museum"]["type"] for s in states if "museum" in s} == {"art", "both"}
+
+
+def test_only_what_is_known_of_an_entity_is_asked():
+    slots = [*CLINIC[0]["slots"], {"name": "phone", "is_categorical": False, "possible_values": []}]
+    rows = {"Clinic_1": [{"doctor_name": "dr ada", "speciality": "eyes", "phone": "12345"}, {"doctor_name": "dr bo"}]}
+    schema = Schema.from_json([{**CLINIC[0], "slots": slots}])
+    dialogues = list(simulate(schema, rows, Wording(), n=200, seed=1, templates="all"))
+
+    informed = [act for d in dialogues for label in d.labels for act in label.acts if act.act == "Inform"]
+    assert ("phone", "12345") in {(act.slot, act.value) for act in informed}
+    assert not [t for d in dialogues for t in d.dialogue.turns if ",  for" in t.system_response or ", ." in t.system_response]
+
+
 def test_the_same_turn_in_the_same_state_never_has_two_labels():
     seen: dict[tuple[str, str, str], object] = {}
     for example in (e for d in packaged(1000, templates="all") for e in examples(d)):

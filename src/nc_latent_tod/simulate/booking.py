@@ -93,7 +93,7 @@ def _close(talk: Conversation, desk: Catalogue, row: Row, wanted: Mapping[str, s
     _succeed(talk, desk, row)
     if talk.spend(0.15) and _revise(talk, desk, "change_booking"):
         _succeed(talk, desk, row)
-    if desk.name_slot and desk.attributes and talk.spend(0.2):
+    if desk.name_slot and desk.attributes_of(row) and talk.spend(0.2):
         ask(talk, desk, row)
 
 
@@ -151,9 +151,9 @@ def _succeed(talk: Conversation, desk: Catalogue, row: Row) -> None:
 def _settled(talk: Conversation, desk: Catalogue, row: Row) -> None:
     """An accepted entity that cannot be booked: the user may ask about it at once; the system answers or just agrees."""
     name, noun = row[desk.name_slot], desk.words.names[0]
-    if desk.attributes and talk.chance(0.4):
+    if desk.attributes_of(row) and talk.chance(0.4):
         ask(talk, desk, row)
         return
     talk.system([Act("Acknowledge")], talk.speaker.system("noted", name=name, service=noun))
-    if desk.attributes and talk.spend(0.5):
+    if desk.attributes_of(row) and talk.spend(0.5):
         ask(talk, desk, row)

@@ -60,6 +60,10 @@ class Catalogue:
         columns = {slot for row in self.rows for slot in row}
         return tuple(s.name for s in self.service.slots if s.name not in said and s.name in columns)
 
+    def attributes_of(self, row: Row) -> tuple[str, ...]:
+        """The attributes that an entity has a value for."""
+        return tuple(slot for slot in self.attributes if slot in row)
+
     @cached_property
     def yes_no(self) -> frozenset[str]:
         return frozenset(s.name for s in self.service.slots if is_yes_no(s))
@@ -91,7 +95,8 @@ def catalogues(schema: Schema, entities: Mapping[str, Sequence[Row]], wording: W
     built = {s.name: _catalogue(s, wording, tables, name_slots[s.name] if tables[s.name] else "") for s in schema.services}
     talked = {name: c for name, c in built.items() if c.find_slots or c.book_slots}
     if not talked:
-        raise ConfigError("No service of the schema has an intent with slots: there is nothing to simulate.")
+        raise ConfigError("No service of the schema has an intent with a slot besides an entity's name: there is nothing to "
+                          "simulate. Add what is searched or booked by to an intent's slots.")
     return talked
 
 

@@ -31,7 +31,7 @@ def detour(talk: Conversation, desk: Catalogue, offered: list[str]) -> bool:
         _another(talk, desk, offered)
     elif unsaid and talk.spend(0.6):
         _ask_yes_no(talk, desk, named(desk, offered[-1]), talk.rng.choice(unsaid))
-    if desk.attributes and talk.spend(0.25):
+    if desk.attributes_of(named(desk, offered[-1])) and talk.spend(0.25):
         ask(talk, desk, named(desk, offered[-1]))
     return False
 
@@ -77,11 +77,11 @@ def _ask_yes_no(talk: Conversation, desk: Catalogue, target: Row, slot: str) -> 
 
 
 def ask(talk: Conversation, desk: Catalogue, row: Row) -> None:
-    """The user asks for one or two attributes of an entity; the system tells them."""
-    service, name_slot = desk.service.name, desk.name_slot
-    slots = talk.rng.sample(desk.attributes, min(len(desk.attributes), talk.rng.choice((1, 1, 2))))
+    """The user asks for one or two attributes of an entity, which has some; the system tells them."""
+    service, name_slot, known = desk.service.name, desk.name_slot, desk.attributes_of(row)
+    slots = talk.rng.sample(known, min(len(known), talk.rng.choice((1, 1, 2))))
     talk.user(talk.speaker.user("ask", nouns=" and the ".join(talk.speaker.noun(desk, s) for s in slots)))
-    told = {s: row[s] for s in slots if s in row}
+    told = {s: row[s] for s in slots}
     acts = [Act("Inform", service, name_slot, row[name_slot]), *(Act("Inform", service, s, v) for s, v in told.items())]
     talk.system(acts, talk.speaker.system("inform", name=row[name_slot], facts=talk.speaker.facts(desk, told),
                                           service=desk.words.names[0]))

@@ -92,7 +92,9 @@ def _references(talk: Conversation, desks: Mapping[str, Catalogue], desk: Catalo
         sources = words.sources or tuple(f"{other}.{slot}" for other in desks)
         for service, _, name in (source.partition(".") for source in sources if slot != desk.name_slot):
             value = talk.slots(service).get(name, "dontcare")
-            if service != desk.service.name and value != "dontcare" and slot not in found and value not in used:
+            listed = desk.service.slots_by_name[slot].possible_values
+            if (service != desk.service.name and value != "dontcare" and slot not in found and value not in used
+                    and (not listed or value in listed)):  # a hotel has not the type of a museum
                 found[slot] = (desks[service].words.names[0], value)
                 used.add(value)
     return found

@@ -17,6 +17,9 @@ Split = Literal["train", "heldout", "all"]
 NUMBER_WORDS = {"2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven", "8": "eight"}
 
 
+_EDGE, _SPACE = "\ue000", "\ue001"  # around and inside of a value until its sentence is tidy; no text has them
+_VALUES = ("value", "name")  # fields that hold one
+
 _UNNAMED_VALUES = frozenset({"yes", "no", "true", "false", "dontcare"})
 
 
@@ -30,7 +33,7 @@ class Speaker:
     def user(self, move: str, *, first: bool = False, unless: str = "", **fields: str) -> str:
         """A user utterance; templates that contain the text `unless` are left out."""
         template = self._choose([t for t in self._user[move] if not unless or unless not in t])
-        text = template.format(**fields)
+        text = template.format(**_kept_whole(fields))
         leads = user_templates.LEAD_INS.get("first" if first else move, ())
         if leads and self._rng.random() < 0.25 and not text.startswith(("hello", "hi,", "good")):
             text = f"{self._choose(leads)} {text}"
@@ -38,7 +41,7 @@ class Speaker:
 
     def system(self, act: str, **fields: str) -> str:
         """One sentence of a system response."""
-        return tidy(self._choose(self._system[act]).format(**fields))
+        return tidy(self._choose(self._system[act]).format(**_kept_whole(fields)))
 
     def question(self, desk: Catalogue, slots: Sequence[str]) -> str:
         """A request for one or more slots of a service."""
@@ -64,7 +67,7 @@ class Speaker:
         return self._choose(self._phrases(words.phrases, words.heldout)).format(value=self.value(value, spoken=spoken))
 
     def value(self, value: str, *, spoken: bool = True) -> str:
-        return NUMBER_WORDS[value] if spoken and value in NUMBER_WORDS and self._rng.random() < 0.4 else value
+        return _kept(NUMBER_WORDS[value] if spoken and value in NUMBER_WORDS and self._rng.random() < 0.4 else value)
 
     def described(self, desk: Catalogue, constraints: Mapping[str, str], same: Mapping[str, str]) -> tuple[str, str]:
         """A noun for the service with what stands before it, and the phrases after it. `same`: slot -> other service."""
@@ -74,7 +77,7 @@ class Speaker:
             if slot in same:
                 after.append(self._choose(words.same).format(noun=words.nouns[0], other=same[slot]))
             elif words.instead and len(constraints) > 1 and self._rng.random() < 0.5:
-                noun = self._choose(words.instead).format(value=value)
+                noun = self._choose(words.instead).format(value=_kept(value))
             elif words.before and not before and len(constraints) > 1 and self._rng.random() < 0.4:
                 before = self._choose(words.before).format(value=self.value(value)) + " "
             else:
@@ -94,7 +97,7 @@ class Speaker:
         return self._run_on(parts)
 
     def facts(self, desk: Catalogue, values: Mapping[str, str]) -> str:
-        return join([f"the {self.noun(desk, s)} is {v}" for s, v in values.items()])
+        return join([f"the {self.noun(desk, s)} is {_kept(v)}" for s, v in values.items()])
 
     def _run_on(self, parts: Sequence[str]) -> str:
         """Phrases mostly follow each other without "and": "in the east with parking"."""
@@ -113,9 +116,18 @@ def join(parts: Sequence[str]) -> str:
 
 
 def tidy(text: str) -> str:
-    """Lower case; "an" before a vowel; no space before a full stop."""
-    text = re.sub(r"\ba (?=[aeiou])", "an ", text.lower())
-    return re.sub(r"\s+([.,?])", r"\1", text)
+    """Lower case; "an" before a vowel; no space before a full stop. Values stay as they are: "a and b guest house"."""
+    text = re.sub(rf"\ba (?={_EDGE}*[aeiou])", "an ", text.lower())
+    return re.sub(r"\s+([.,?])", r"\1", text).replace(_EDGE, "").replace(_SPACE, " ")
+
+
+def _kept(value: str) -> str:
+    """A value that `tidy` leaves whole."""
+    return f"{_EDGE}{value.replace(' ', _SPACE)}{_EDGE}"
+
+
+def _kept_whole(fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: _kept(text) if name in _VALUES else text for name, text in fields.items()}
 
 
 def delexicalise(text: str, acts: Iterable[Act]) -> str:
