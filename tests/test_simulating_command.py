@@ -41,11 +41,21 @@ def test_an_own_schema_needs_nothing_else(own):
     assert len(Path("out/logs.jsonl").read_text().splitlines()) == 3
 
 
+def test_entities_are_read_as_in_labelling(own):
+    slots = [{"name": name, "is_categorical": False, "possible_values": []} for name in ("name", "area", "kind")]
+    find = {"name": "find", "is_transactional": False, "required_slots": ["name"], "optional_slots": {"area": "", "kind": ""}}
+    Path("schema.json").write_text(json.dumps([{"service_name": "hotel", "slots": slots, "intents": [find]}]))
+    Path("hotel.csv").write_text("name,area,Kind,owner\nAlpha,east,,me\nBeta,west,inn,you\n")
+
+    _, entities, _ = world("schema.json", "hotel.csv", None)
+
+    assert entities == {"hotel": [{"name": "Alpha", "area": "east"}, {"name": "Beta", "area": "west", "kind": "inn"}]}
+    assert call("--schema", "schema.json", "--entities", "hotel.csv").exit_code == 0
+
+
 @pytest.mark.parametrize(("option", "data", "words"), [
-    ("--entities", {"clinc": []}, "file.json: the schema has no service 'clinc'. Did you mean 'clinic'?"),
-    ("--entities", {"clinic": {"day": "monday"}}, "an entity table is"), ("--entities", [], "an entity table is"),
-    ("--entities", {"clinic": [{"day": 5}]}, "values as texts"),
-    ("--entities", {"clinic": [{"day": "\ud83d"}]}, "file.json: text that is not valid Unicode"),
+    ("--entities", {"clinc": [{"day": "monday"}]}, "file.json: no section is a service of the schema"),
+    ("--entities", {"clinic": {"day": "monday"}}, "expected a list of entities"), ("--entities", [], "no section is a service"),
     ("--wording", [], "a wording is"), ("--wording", {"services": 5}, "a wording is"),
     ("--wording", {"slots": {"clinic.day": ["on"]}}, "the words for 'clinic.day' are"),
     ("--wording", {"slots": {"clinic.day": {"phrases": 5}}}, "the words for 'clinic.day' are"),

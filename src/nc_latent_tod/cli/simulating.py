@@ -8,12 +8,13 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from nc_latent_tod.corpus.entities import load_entities
 from nc_latent_tod.corpus.examples import write_bytes, write_examples
-from nc_latent_tod.corpus.packaged import packaged_entities, packaged_wording
+from nc_latent_tod.corpus.packaged import packaged_wording
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.database import Database
 from nc_latent_tod.dialogue import Dialogue
-from nc_latent_tod.errors import ConfigError, RetryableError, nearest
+from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.evaluation.simulated import benchmark_files
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.simulate import SimulatedDialogue, Wording, examples
@@ -24,7 +25,7 @@ Entities = Mapping[str, Sequence[Mapping[str, str]]]
 
 
 def world(schema: str, entities: str | None, wording: str | None) -> tuple[Schema, Entities, Wording]:
-    """Read schema, entity table and wording; `packaged:NAME` or JSON files. Raises `ConfigError`.
+    """Read schema, entity table (`load_entities`) and wording; `packaged:NAME` or files. Raises `ConfigError`.
 
     What is not named is the packaged one for the packaged schema, and nothing for another.
     """
@@ -35,18 +36,10 @@ def world(schema: str, entities: str | None, wording: str | None) -> tuple[Schem
 
 
 def _entities(name: str, schema: Schema) -> Entities:
-    table = packaged_entities() if name.startswith(PACKAGED) else read_json(Path(name))
-    is_table = isinstance(table, dict) and all(isinstance(rows, list) and all(map(_is_row, rows)) for rows in table.values())
-    if not is_table:
-        raise ConfigError(f"{name}: an entity table is {{service: [{{slot: value}}, ...]}}, values as texts.")
-    for service in table:
-        if service not in schema.services_by_name:
-            raise ConfigError(f"{name}: the schema has no service {service!r}.{nearest(service, schema.services_by_name)}")
-    return table
-
-
-def _is_row(row: Any) -> bool:
-    return isinstance(row, dict) and all(isinstance(value, str) for value in row.values())
+    """The table as labelling reads it, without columns that the schema does not have: dialogues cannot be about them."""
+    table = load_entities(name, schema)
+    return {service: [{slot: value for slot, value in row.items() if slot in schema.service(service).slots_by_name}
+                      for row in rows] for service, rows in table.items()}
 
 
 def _wording(name: str) -> Wording:
