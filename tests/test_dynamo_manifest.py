@@ -1,5 +1,6 @@
 """The DynamoDB manifest where it differs from a folder: pages, throttling, lost answers, numbers, fences."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,15 @@ def test_a_table_with_other_keys_is_refused(aws: LocalAws) -> None:
 
     with pytest.raises(ConfigError, match="group_id"):
         DynamoManifest("other-keys").check()
+
+
+def test_what_made_the_labels_is_stored_compressed_and_read_as_it_was(manifest: DynamoManifest) -> None:
+    made_by = json.dumps({"job": {f"option_{number}": number for number in range(100)}, "model": "ü"}, ensure_ascii=False)
+
+    manifest.add(entry(made_by=made_by))
+
+    assert manifest.entries("g") == [entry(made_by=made_by)]
+    assert len(_encode(entry(made_by=made_by))["made_by"]["B"]) < len(made_by) / 3
 
 
 def test_a_group_of_several_pages_is_read_whole(manifest: DynamoManifest) -> None:

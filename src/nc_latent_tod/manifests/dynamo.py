@@ -24,6 +24,7 @@ _MAX_ITEM_BYTES = 400 * 1024
 _MAX_KEY_BYTES = {"group_id": 2048, "run_id": 1024}
 _RESERVED = "queue:"  # partitions of the table that hold the records of a queue
 _LONG_LIST_BYTES = 16 * 1024  # a longer list of runs is stored compressed
+_COMPRESSED = frozenset({"made_by"})  # 2 kB of options, of which an item is written and read by the kB
 _VERSION = ("run_id", "labels_url", "finished_at")  # tell an entry from another that was added after its removal
 _GET_UP_TO = 50  # new entries of a group one by one; more of them with the whole group
 _CONFLICT_ATTEMPTS, _CONFLICT_PAUSE_S = 8, 0.05  # two transactions that touch one item at once; the pause doubles
@@ -200,7 +201,7 @@ def _encode(entry: ManifestEntry) -> dict[str, Any]:
 
 def _attribute(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, str):
-        return {"S": value}
+        return {"B": zlib.compress(value.encode(), 9)} if value and name in _COMPRESSED else {"S": value}
     if isinstance(value, int | float):
         if isinstance(value, bool) or not math.isfinite(value):
             raise ConfigError(f"{name} = {value!r}: not a number that a manifest can hold.")
@@ -231,7 +232,7 @@ def _decode(item: dict[str, Any], table: str) -> ManifestEntry:
 def _value(attribute: dict[str, Any], kind: str) -> Any:
     [(tag, raw)] = attribute.items()
     if kind == "str":
-        return {"S": str}[tag](raw)
+        return zlib.decompress(raw).decode() if tag == "B" else {"S": str}[tag](raw)
     if kind == "tuple[str, ...]":
         parts = [part["S"] for part in raw] if tag == "L" else json.loads(zlib.decompress({"B": bytes}[tag](raw)))
         return tuple(map(sys.intern, parts))  # a run is named by many
