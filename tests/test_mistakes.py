@@ -89,6 +89,35 @@ def test_a_schema_that_changed_after_its_run_is_noticed_when_the_job_is_given_ag
     assert "the schema has changed since" in again.stderr
 
 
+def test_text_that_changed_after_its_run_is_noticed_when_the_job_is_given_again(folder):  # noqa: F811
+    job = job_on_courts(folder)
+    call("label", job)
+    logs = [json.loads(line) for line in Path("logs.jsonl").read_text().splitlines()]
+    said = call("label", job).stderr
+    Path("logs.jsonl").write_text("".join(json.dumps(one, indent=None, sort_keys=True) + "\n" for one in logs))
+    assert "changed" not in said and call("label", job).stderr == said  # another layout of the same text
+
+    logs[0]["turns"][0]["utterance"] += " please"
+    logs[1]["dialogue_id"] = "another"
+    Path("logs.jsonl").write_text("".join(map("{}\n".format, map(json.dumps, logs))))
+
+    again = call("label", job)
+    assert again.exit_code == 0 and "finished before" in again.stdout
+    assert "of 2 dialogues 1 changed, 1 are new, 1 are gone." in again.stderr and "--reuse-from mine" in again.stderr
+
+
+@pytest.mark.parametrize(("logs", "note"), [("{", "is not known"), ("", "is not known"), (None, "")])
+def test_a_run_whose_logs_are_gone_or_torn_is_finished_all_the_same(folder, logs, note):  # noqa: F811
+    job = job_on_courts(folder)
+    call("label", job)
+    Path("logs.jsonl").unlink() if logs is None else Path("logs.jsonl").write_text(logs)
+
+    again = call("label", job)
+
+    assert again.exit_code == 0 and "finished before" in again.stdout
+    assert ("note: whether the text changed" in again.stderr) == bool(note)
+
+
 def test_what_a_run_depends_on_is_known_by_the_content_of_schema_and_table(folder):  # noqa: F811
     def read():
         found = Builder().backends(parse_job(job.read_bytes()))

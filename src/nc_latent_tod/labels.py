@@ -180,3 +180,16 @@ class Gold:
     alternatives: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """{service: {slot: every accepted value}} for the slots of the state that have more than one."""
     has_acts: bool = True  # False where the turn's acts were not annotated
+
+
+def by_dialogue(examples: Iterable[Example]) -> dict[str, list[Example]]:
+    """Labelled turns by dialogue, in the order of the turns."""
+    found: dict[str, list[Example]] = {}
+    for example in sorted(examples, key=lambda example: example.turn.turn_id):
+        found.setdefault(example.turn.dialogue_id, []).append(example)
+    return found
+
+
+def turns_of(examples: Iterable[Example]) -> tuple[Turn, ...]:
+    """The text that was labelled, to be compared with that of a dialogue."""
+    return tuple(example.turn for example in examples)

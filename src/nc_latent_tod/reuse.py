@@ -13,7 +13,7 @@ from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.job import Job
 from nc_latent_tod.labeller import Known
-from nc_latent_tod.labels import Example
+from nc_latent_tod.labels import Example, by_dialogue, turns_of
 from nc_latent_tod.manifests import ManifestEntry
 
 TAKEN_FROM = "taken_from"
@@ -88,7 +88,7 @@ class Reuse:
                 continue
             check()
             for dialogue_id, examples in self._read(entry, read).items():
-                if dialogue_id in missing and tuple(example.turn for example in examples) == wanted[dialogue_id]:
+                if dialogue_id in missing and turns_of(examples) == wanted[dialogue_id]:
                     found[dialogue_id] = [_taken(example, entry, job.run) for example in examples]
                 elif dialogue_id in missing:
                     changed.add(dialogue_id)
@@ -100,11 +100,9 @@ class Reuse:
 
     def _read(self, entry: ManifestEntry, read: Callable[[ManifestEntry], Sequence[Example]]) -> dict[str, list[Example]]:
         """The labels of a run by dialogue, in the order of the turns."""
-        by_dialogue: dict[str, list[Example]] = {}
-        for example in sorted(read(entry), key=lambda example: example.turn.turn_id):
-            by_dialogue.setdefault(example.turn.dialogue_id, []).append(example)
-        self._dialogues[entry.sha256] = frozenset(by_dialogue)
-        return by_dialogue
+        found = by_dialogue(read(entry))
+        self._dialogues[entry.sha256] = frozenset(found)
+        return found
 
 
 def _taken(example: Example, entry: ManifestEntry, run_id: str) -> Example:

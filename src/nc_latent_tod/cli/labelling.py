@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,10 +21,11 @@ from nc_latent_tod.cli.console import (
     standard_error,
     standard_output,
 )
-from nc_latent_tod.errors import DamagedError
+from nc_latent_tod.errors import DamagedError, NcLatentTodError
 
 if TYPE_CHECKING:
     from nc_latent_tod.job import Job
+    from nc_latent_tod.labels import Example
     from nc_latent_tod.pipeline import Backends, Result
 
 app = typer.Typer()
@@ -114,19 +117,41 @@ def _run(job: Job, should_stop: Callable[[], bool], replay: str | None) -> tuple
         if replay is None:
             result = run_job(job, backends, control)
             if result.progress is None:
-                _check_labels(result, backends)
+                _note_changed_text(result, _labels_of(result, backends), backends, job)
             return result, None
         result = replay_job(job, backends, replay, control)
     return result, _differing(result, backends)
 
 
-def _check_labels(result: Result, backends: Backends) -> None:
-    """Raise `DamagedError` where the labels of a run that was finished before are not there any more."""
+def _labels_of(result: Result, backends: Backends) -> Sequence[Example]:
+    """The labels of a run that was finished before. Raises `DamagedError` where they are not there any more."""
     try:
-        backends.labels(result.entry)
+        return backends.labels(result.entry)
     except DamagedError as error:
         raise DamagedError(f"{error} The run {result.entry.run_id!r} is in the manifest, so it is not labelled again: restore "
                            "the file, or remove the run's entry from the manifest.") from error
+
+
+def _note_changed_text(result: Result, labels: Sequence[Example], backends: Backends, job: Job) -> None:
+    """Say so where the dialogues are not those that a finished run labelled, as far as they are here and can be read."""
+    from nc_latent_tod.labels import by_dialogue, turns_of
+
+    if not os.path.exists(job.data.eval_set_path_or_name):  # of the Hub, or gone: the run is finished all the same
+        return
+    try:
+        now = {dialogue.dialogue_id: dialogue.turns for dialogue in backends.dialogues()}
+    except (NcLatentTodError, OSError) as error:
+        remark(f"note: whether the text changed since {result.entry.run_id} was labelled is not known: {error}")
+        return
+    then = {dialogue_id: turns_of(examples) for dialogue_id, examples in by_dialogue(labels).items()}
+    counts = {"changed": sum(now[key] != then[key] for key in now.keys() & then.keys()),
+              "are new": len(now.keys() - then.keys()), "are gone": len(then.keys() - now.keys())}
+    if any(counts.values()):
+        remark(f"note: the text changed since {result.entry.run_id} was labelled: of {len(then)} dialogues "
+               f"{', '.join(f'{count} {what}' for what, count in counts.items() if count)}. Its labels are of the earlier "
+               f"text. For new ones give the job another group_id; --reuse-from {result.entry.group_id} takes over what is "
+               "the same.",
+               level=logging.WARNING)
 
 
 def _differing(result: Result, backends: Backends) -> int:
