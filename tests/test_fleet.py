@@ -22,6 +22,7 @@ from rich.console import Console
 from test_cli import call, command_line, write_job, write_logs
 
 from nc_latent_tod.cli.fleet_tables import clock, overview_table, workers_table
+from nc_latent_tod.cli.holding import give
 from nc_latent_tod.errors import InterruptedJobError
 from nc_latent_tod.lm import TokenCount
 from nc_latent_tod.logs import JsonLines, add_log_fields, log_fields
@@ -29,7 +30,7 @@ from nc_latent_tod.phases import Phases
 from nc_latent_tod.progress import Progress
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.queues.local import FolderQueue
-from nc_latent_tod.queues.orders import CANCELLED, Order
+from nc_latent_tod.queues.orders import CANCELLED, PAUSED, Order
 from nc_latent_tod.queues.sqs import SqsQueue
 from nc_latent_tod.worker import JobControl, Worker, WorkSummary
 from nc_latent_tod.worker.attendance import Attendance, workers
@@ -301,6 +302,24 @@ def test_the_commands_pause_cancel_and_resume_a_group(folder: Path) -> None:
     assert (lines[0]["group_id"], lines[0]["attempt"], lines[0]["progress"]["dialogues_done"]) == ("mine", 1, 2)
     assert call("resume", "mine").stdout == "mine was neither paused nor cancelled.\n"
     assert call("pause", "not a group").exit_code == 2
+
+
+@pytest.mark.parametrize(("group", "runs", "told", "noted"), [
+    (GROUP, False, False, False), (GROUP, True, True, False), ("slwo", False, False, True), ("slwo", True, True, True),
+    ("slwo", True, False, False)])  # it may be the group of the job that runs
+def test_an_order_to_a_group_without_jobs_is_given_with_a_note(queue: Queue, capsys: Any, group, runs, told, noted) -> None:
+    queue.put(JOB)
+    if runs:
+        queue.receive(5)
+    tally = Tally()
+    if told:
+        tally.began(CurrentJob(queue.status().in_flight[0].name, GROUP, 1, time.time()))
+
+    with Attendance(queue, tally):
+        for state in (PAUSED, CANCELLED):
+            assert give(queue, group, state) == queue.orders.all()[group]
+
+    assert capsys.readouterr().err.count(f"no job of the group {group} waits or runs in this queue") == noted  # once
 
 
 @pytest.mark.parametrize(("options", "code"), [((), 0), (("--drain",), 143), (("--drain", "--workers", 2), 143)])

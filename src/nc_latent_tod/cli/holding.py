@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, QueueOption, epilog, print_json
+from nc_latent_tod.cli.console import JsonOption, QueueOption, epilog, print_json, remark
 from nc_latent_tod.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def pause(group: GroupArgument, queue: QueueOption = "", as_json: JsonOption = F
     """
     from nc_latent_tod.queues.orders import PAUSED
 
-    order = _give(group, PAUSED, queue)
+    order = give(_open(group, queue), group, PAUSED)
     _answer(order, f"{group} is paused: workers take none of its jobs until nc-latent-tod resume {group}.", as_json)
 
 
@@ -39,7 +39,7 @@ def cancel(group: GroupArgument, queue: QueueOption = "", as_json: JsonOption = 
     """
     from nc_latent_tod.queues.orders import CANCELLED
 
-    order = _give(group, CANCELLED, queue)
+    order = give(_open(group, queue), group, CANCELLED)
     _answer(order, f"{group} is cancelled: workers put its jobs with the dead letters until nc-latent-tod resume {group}.",
             as_json)
 
@@ -75,21 +75,34 @@ def _open(group: str, queue: str) -> Queue:
     return open_queue(queue, must_exist=True)
 
 
-def _give(group: str, state: str, queue: str) -> Order:
+def give(queue: Queue, group: str, state: str) -> Order:
+    """Put a group on hold in this user's name; says so where the queue has no job of it."""
     import getpass
     import socket
     from datetime import UTC, datetime
 
     from nc_latent_tod.queues.orders import Order
 
-    opened = _open(group, queue)
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         user = "unknown"
     order = Order(group, state, by=f"{user}@{socket.gethostname()}", at=datetime.now(UTC).isoformat(timespec="seconds"))
-    opened.orders.give(order)
+    before = None if group in queue.orders.all() else queue.status().held
+    queue.orders.give(order)
+    if before is not None and not _has_jobs(queue, group, before):
+        remark(f"note: no job of the group {group} waits or runs in this queue. The order holds for jobs that come later; if "
+               f"the name is wrong, nc-latent-tod resume {group} takes it back.")
     return order
+
+
+def _has_jobs(queue: Queue, group: str, held_before: int) -> bool:
+    """Whether jobs of the group wait or run, now that it is on hold; True where a worker has not said what it runs."""
+    from nc_latent_tod.worker.attendance import workers
+
+    status = queue.status()
+    groups = {record.job: record.group_id for record in workers(queue.notes)}
+    return status.held > held_before or any(groups.get(job.name, group) == group for job in status.in_flight)
 
 
 def _answer(order: Order, text: str, as_json: bool) -> None:
