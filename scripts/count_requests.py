@@ -56,6 +56,13 @@ def call(*arguments: object) -> None:
     app([str(argument) for argument in arguments], standalone_mode=False)
 
 
+def item_bytes(items: list[dict[str, Any]]) -> list[float]:
+    """Mean size of the items of a queue, and of those of a manifest: of names and values, almost as DynamoDB counts them."""
+    kinds = [[item for item in items if item["group_id"]["S"].startswith("queue:") is of_queue] for of_queue in (True, False)]
+    return [sum(len(name) + sum(len(value if isinstance(value, str | bytes) else json.dumps(value)) for value in typed.values())
+                for item in kind for name, typed in item.items()) / max(1, len(kind)) for kind in kinds]
+
+
 def look(queue: str, table: str, jobs: int) -> None:
     """What a worker with --drain asks while another one holds the last job, and when that is done."""
     ledger = JobLedger(table, queue)
@@ -107,7 +114,7 @@ def main() -> None:
     items = boto3.client("dynamodb").scan(TableName=table)["Items"]
     files = [path for path in Path("datasets").rglob("*") if path.is_file()]
     print(f"\nstored: {len(stored)} objects, {sum(thing['Size'] for thing in stored) / options.jobs:.0f} bytes a job; "
-          f"{len(items)} items, {sum(len(json.dumps(item)) for item in items) / options.jobs:.0f} characters a job; "
+          f"{len(items)} items, {', '.join(f'{size:.0f}' for size in item_bytes(items))} bytes of each kind; "
           f"dataset {sum(path.stat().st_size for path in files) / options.jobs:.0f} bytes a job; "
           f"message {next(Path('jobs').iterdir()).stat().st_size} bytes and more")
 
