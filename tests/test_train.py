@@ -78,6 +78,13 @@ def test_another_configuration_does_not_continue_a_run(tmp_path: Path) -> None:
         train(tasks(), batch, tmp_path, replace(SMALL, steps=1, width=64))
 
 
+def test_a_run_on_other_dialogues_does_not_continue_a_run(tmp_path: Path) -> None:
+    train(tasks(), batch, tmp_path, replace(SMALL, steps=1))
+
+    with pytest.raises(ConfigError, match="first_texts_sha256.*follow from schema, entities and wording"):
+        train(tasks(), lambda step: batch(step + 1), tmp_path, replace(SMALL, steps=1))
+
+
 def test_the_checkpoint_loads_and_answers(tmp_path: Path) -> None:
     checkpoint = train(tasks(), batch, tmp_path, replace(SMALL, steps=1))
 

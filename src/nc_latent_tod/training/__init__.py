@@ -6,6 +6,7 @@ function of (seed, step), so a run that was stopped goes on as if it had not bee
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -114,11 +115,13 @@ class _Run:
             self.step = state["step"]
 
     def _check_configuration(self) -> None:
-        path, now = self.out / "train_config.json", json.loads(json.dumps(asdict(self.config)))
-        if path.exists() and (before := json.loads(path.read_text())) != now:
+        path = self.out / "train_config.json"
+        now = {**json.loads(json.dumps(asdict(self.config))), "first_texts_sha256": self._digest()}
+        before = {**now, **json.loads(path.read_text())} if path.exists() else now  # earlier runs did not note the texts
+        if before != now:
             changed = {key: (before.get(key), value) for key, value in now.items() if before.get(key) != value}
             raise ConfigError(f"{self.out} holds a run with another configuration (before, now): {changed}. "
-                              "Give the old values, or another folder.")
+                              "Give the old values (the texts follow from schema, entities and wording), or another folder.")
         write_bytes(path, f"{json.dumps(now, indent=2)}\n".encode())
 
     def _tokenizer(self, start: Path | None, new_tokens: Sequence[str]) -> PreTrainedTokenizerFast:
@@ -136,8 +139,11 @@ class _Run:
         move(temporary, folder)
         return tokenizer
 
-    def _texts(self) -> Iterator[str]:
-        for step in range(40):
+    def _digest(self) -> str:
+        return hashlib.sha256("\n".join(self._texts(steps=2)).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _texts(self, steps: int = 40) -> Iterator[str]:
+        for step in range(steps):
             for task in self.tasks.values():
                 yield task.preamble
                 for example in self.batch(step):
