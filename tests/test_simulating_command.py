@@ -56,6 +56,7 @@ def test_entities_are_read_as_in_labelling(own):
 @pytest.mark.parametrize(("option", "data", "words"), [
     ("--entities", {"clinc": [{"day": "monday"}]}, "file.json: no section is a service of the schema"),
     ("--entities", {"clinic": {"day": "monday"}}, "expected a list of entities"), ("--entities", [], "no section is a service"),
+    ("--entities", {"clinic": []}, "file.json: there is no entity of clinic in it"),
     ("--wording", [], "a wording is"), ("--wording", {"services": 5}, "a wording is"),
     ("--wording", {"slots": {"clinic.day": ["on"]}}, "the words for 'clinic.day' are"),
     ("--wording", {"slots": {"clinic.day": {"phrases": 5}}}, "the words for 'clinic.day' are"),

@@ -27,8 +27,8 @@ class Part(StrEnum):
 
 SchemaOption = Annotated[str, typer.Option("--schema", help="A schema.json, or packaged:schema.")]
 EntitiesOption = Annotated[str | None, typer.Option("--entities", show_default=False,
-                                                    help="An entity table as JSON. Default: the packaged one for the packaged "
-                                                         "schema, else none: values are those that the schema lists.")]
+                                                    help="An entity table, as in jobs. Default: the packaged one for the "
+                                                         "packaged schema, else none: values are those that the schema lists.")]
 WordingOption = Annotated[str | None, typer.Option("--wording", show_default=False,
                                                    help="Phrases as JSON. Default: the packaged ones for the packaged "
                                                         "schema, else made from the schema's names.")]

@@ -28,13 +28,16 @@ def load_entities(path: str | Path, schema: Schema) -> EntityTable:
 
     Services and slots are matched to the schema's whatever their case, spaces and underscores; a key of no slot keeps its
     name, a value that is not text or a number is left out, and so is a file or section of no service. Raises `ConfigError`
-    where nothing is there or no section is a service of the schema.
+    where nothing is there, no section is a service of the schema or none has rows.
     """
     tables = dict(packaged_entities()) if str(path) == PACKAGED else read_tables(path)
     services = {_key(service.name): service for service in schema.services}
     table = {services[_key(name)].name: list(_cells(rows, services[_key(name)]))
              for name, rows in tables.items() if _key(name) in services}
-    if not any(table.values()):
+    if table and not any(table.values()):
+        raise ConfigError(f"{path}: there is no entity of {', '.join(sorted(table))} in it. Add rows, or name no entity table "
+                          "where the configuration can do without.")
+    if not table:
         hint = nearest(next(iter(tables), ""), schema.services_by_name)
         raise ConfigError(f"{path}: no section is a service of the schema. There are {sorted(tables)[:8]}, the schema has "
                           f"{sorted(schema.services_by_name)[:8]}.{hint}")
