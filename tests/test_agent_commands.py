@@ -126,3 +126,11 @@ def test_what_does_not_fit_is_said_before_a_model_is_loaded(simulated, config, t
     assert result.exit_code == 2
     assert message in result.output
     assert not (tmp_path / "p.json").exists()
+
+
+def test_what_is_scored_against_goals_needs_their_folder(config, tmp_path):
+    result = run("evaluate-agent", "--config", config, "--corpus", "packaged:simulated", "--out", tmp_path / "p.json",
+                 "--references", tmp_path)
+
+    assert result.exit_code == 2 and "with --data too" in result.stderr
+    assert not (tmp_path / "p.json").exists()

@@ -68,7 +68,10 @@ def evaluate_agent(
 ) -> None:
     """Let the agent answer a corpus's users with its own states and responses, write its predictions and score them."""
     from nc_latent_tod.cli.agent_runs import Scoring, answer_corpus, show_run
+    from nc_latent_tod.errors import ConfigError
 
+    if data is None and (references or allow_missing):
+        raise ConfigError("--references and --allow-missing score against goals: name their folder with --data too.")
     run = answer_corpus(config, corpus, split, out, context=context.value, console=standard_error(),
                         scoring=Scoring(data, goals, references, allow_missing) if data else None)
     if as_json:
