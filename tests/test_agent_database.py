@@ -145,3 +145,12 @@ def test_several_values_of_a_slot_fill_its_placeholders_in_order():
     acts = [Act("Inform", "hotel", "name", "a"), Act("Inform", "hotel", "name", "b")]
 
     assert lexicalise("[value_name] and [value_name], [value_name]", acts, {}, Focus(), ("name",)).text == "a and b, b"
+
+
+def test_a_placeholder_that_names_its_service_is_filled_from_that_service():
+    acts = [Act("Inform", "hotel", "name", "rose inn"), Act("Inform", "restaurant", "name", "the oak")]
+    state = {"hotel": {"area": "north"}, "restaurant": {"area": "south"}}
+
+    filled = lexicalise("[restaurant_name] ([restaurant_area]) is near [hotel_name]", acts, state, Focus(), ("name", "area"))
+
+    assert filled.text == "the oak (south) is near rose inn"

@@ -24,22 +24,25 @@ class Filled:
 def lexicalise(response: str, acts: Sequence[Act], state: BeliefState, focus: Focus, slots: Iterable[str]) -> Filled:
     """Fill `[value_name]`, `[hotel_name]` and `[name]` from the acts, then from the entities in focus, then from the state.
 
-    Only the services of the acts are looked at, or all where the acts name none; values of one slot go to its placeholders
-    in the order of the acts. A bracket that names none of `slots` is no placeholder and stays.
+    Only the services of the acts are looked at, or all where the acts name none, and for `[hotel_name]` the hotel alone;
+    values of one slot go to its placeholders in the order of the acts. A bracket that names none of `slots` is no
+    placeholder and stays.
     """
     known, services = set(slots), list(dict.fromkeys(act.service for act in acts if act.service)) or [*focus.rows, *state]
-    told: dict[str, list[str]] = {}
+    told: dict[tuple[str, str], list[str]] = {}  # by service, and by "" for all of them
     for act in acts:
-        if act.value and act.value not in told.setdefault(act.slot, []):
-            told[act.slot].append(act.value)
+        for values in (told.setdefault((service, act.slot), []) for service in {act.service, ""}):
+            if act.value and act.value not in values:
+                values.append(act.value)
     missing: list[str] = []
 
     def value(match: re.Match[str]) -> str:
         prefix, _, rest = match[1].partition("_")
-        slot = rest if rest in known and (prefix == "value" or prefix in services) else match[1]
+        service = prefix if rest in known and prefix in services else ""
+        slot = rest if service or (rest in known and prefix == "value") else match[1]
         if slot not in known:
             return match[0]
-        values = told.get(slot) or _elsewhere(slot, services, state, focus)
+        values = told.get((service, slot)) or _elsewhere(slot, [service] if service else services, state, focus)
         if not values:
             missing.append(slot)
             return f"(no {slot.replace('_', ' ')})"
