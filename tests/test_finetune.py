@@ -101,6 +101,19 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_an_undisturbed_one(tmp_
     assert finetune(config, tmp_path / "b", report=lambda row: pytest.fail("it was finished")) == resumed
 
 
+def test_adapters_of_one_seed_are_equal(tmp_path: Path, published: str, base: str) -> None:
+    def adapter(folder: str, stopped_at: int | None = None) -> bytes:
+        config = parse_finetune({**configuration(published, base), "lora": {"r": 2, "dropout": 0.2}})
+        seen: list[int] = []
+        if stopped_at is not None:
+            with pytest.raises(InterruptedJobError):
+                finetune(config, tmp_path / folder, report=lambda row: seen.append(row["step"]),
+                         should_stop=lambda: seen[-1] == stopped_at)
+        return weights(finetune(config, tmp_path / folder).checkpoint)
+
+    assert adapter("a") == adapter("b") == adapter("c", stopped_at=3)
+
+
 def test_the_checkpoint_is_a_model_of_a_job(tmp_path: Path, published: str, base: str) -> None:
     whole = finetune(parse_finetune(configuration(published, base, steps=1)), tmp_path / "whole")
     adapted = finetune(parse_finetune({**configuration(published, base, steps=1), "lora": {"r": 2}}), tmp_path / "lora")

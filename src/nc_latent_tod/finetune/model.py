@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from transformers import set_seed
 
 from nc_latent_tod.corpus.schemas import PACKAGED
 from nc_latent_tod.errors import ConfigError, ModelError
@@ -31,7 +32,10 @@ def load_base(config: Finetune) -> tuple[Any, Any]:
     if section.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
-    return (_with_lora(model, config.lora) if config.lora else model), tokenizer
+    if not config.lora:
+        return model, tokenizer
+    set_seed(config.seed)  # an adapter begins with random weights
+    return _with_lora(model, config.lora), tokenizer
 
 
 def _check(model: Any, tokenizer: Any, config: Finetune) -> None:
