@@ -81,6 +81,21 @@ def test_a_missing_list_file_is_named(tmp_path):
             load_dialogues(name, "train")
 
 
+def test_logs_that_are_called_data_json_are_read_as_logs(tmp_path):
+    said = [{"speaker": "user", "utterance": "hello"}, {"speaker": "system", "utterance": "hi"}]
+    (tmp_path / "data.json").write_text(json.dumps([{"dialogue_id": "mine", "turns": said}]))
+
+    assert [d.dialogue_id for d in load_dialogues(tmp_path / "data.json")] == ["mine"]
+
+
+def test_an_entity_table_that_is_called_data_json_lets_the_logs_beside_it_be_read(tmp_path):
+    (tmp_path / "data.json").write_text(json.dumps({"hotel": [{"name": "acorn"}]}))
+    said = [{"speaker": "user", "utterance": "hello"}, {"speaker": "system", "utterance": "hi"}]
+    (tmp_path / "may.jsonl").write_text(json.dumps({"dialogue_id": "mine", "turns": said}))
+
+    assert [d.dialogue_id for d in load_dialogues(tmp_path, "may")] == ["mine"]
+
+
 def test_a_data_json_of_another_name_is_told_its_name(tmp_path):
     (tmp_path / "mwz.json").write_text(json.dumps(ONE))
     with pytest.raises(CorpusError, match="call what came as MultiWOZ's data.json by that name"):

@@ -7,6 +7,7 @@ are `train`. Or every split is a file of this layout: `train_dials.json`, `dev_d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,15 +22,19 @@ DATA_FILE = "data.json"
 SPLIT_FILES = {f"{split}_dials.json": split for split in ("train", "dev", "test")}
 _LISTS = {"dev": "valListFile", "test": "testListFile"}
 _LIST_SUFFIXES = (".txt", ".json", "")  # lines of ids, whatever the suffix says
+_OBJECTS = re.compile(r'\s*\{\s*"[^"]*"\s*:\s*\{')
 
 _Opener = Callable[[], Iterator[tuple[str, Dialogue]]]
 
 
 def woz_files(path: Path) -> list[Path]:
-    """The files of this layout at `path`, a folder or one of them, by their names; [] where there are none."""
+    """The files of this layout at `path`, a folder or one of them, by their names; [] where there are none.
+
+    Much is called `data.json`: it is one with a list file beside it, or where it begins as an object of objects.
+    """
     if path.is_file():
-        return [path] if path.name == DATA_FILE or path.name in SPLIT_FILES else []
-    if (path / DATA_FILE).is_file():
+        return [path] if path.name in SPLIT_FILES or _is_data(path) else []
+    if _is_data(path / DATA_FILE):
         return [path / DATA_FILE]
     return [path / name for name in SPLIT_FILES if (path / name).is_file()]
 
@@ -94,8 +99,21 @@ def _read_split(file: Path, split: str, lists: Mapping[str, Path]) -> Iterator[t
             yield where, dialogue
 
 
+def _is_data(path: Path) -> bool:
+    if path.name != DATA_FILE or not path.is_file():
+        return False
+    if any(_find_list(path, name) for name in _LISTS.values()):
+        return True
+    with opened(path) as file:
+        return _OBJECTS.match(file.read(1024)) is not None
+
+
+def _find_list(data: Path, name: str) -> Path | None:
+    return next((path for suffix in _LIST_SUFFIXES if (path := data.with_name(f"{name}{suffix}")).is_file()), None)
+
+
 def _list_file(data: Path, name: str) -> Path:
-    found = next((path for suffix in _LIST_SUFFIXES if (path := data.with_name(f"{name}{suffix}")).is_file()), None)
+    found = _find_list(data, name)
     if found is None:
         raise CorpusError(f"{data}: no {name}.txt or {name}.json beside it, so its splits are unknown. Copy valListFile and "
                           "testListFile from the release of MultiWOZ 2.1, whose split all versions share; or cut it up into "
