@@ -1,6 +1,7 @@
 """Training text is what prompts show, cut where a prompt ends and an answer begins."""
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -64,13 +65,32 @@ def test_a_pack_is_the_preamble_and_whole_calls_up_to_its_length():
 
 
 def test_the_same_stream_gives_the_same_pack_and_no_call_comes_twice_in_one():
-    first, again, other = (pack(TASKS[1], "channel", list(range_of(30)), length=10**6, count=len, rng=random.Random(seed))
+    first, again, other = (pack(TASKS[1], "channel", apart(range_of(30)), length=10**6, count=len, rng=random.Random(seed))
                            for seed in (1, 1, 2))
     assert first == again != other
     assert sorted(s.text for s in first if s.is_target) == sorted(s.text for s in other if s.is_target)
     assert sum(s.is_target for s in first) == 60
 
 
+def apart(found):
+    """The examples as turns of dialogues of their own."""
+    return [replace(example, turn=replace(example.turn, dialogue_id=f"d{i}")) for i, example in enumerate(found)]
+
+
 def range_of(n):
     """`n` examples."""
     return (list(examples()) * n)[:n]
+
+
+def test_no_turn_comes_after_a_later_one_of_its_dialogue_which_tells_its_answer():
+    drawn = [replace(EXAMPLE, turn=replace(EXAMPLE.turn, dialogue_id=f"d{n % 4}", turn_id=n // 4, user_utterance=f"said {n}"))
+             for n in range(24)]
+
+    packs = [pack(TASKS[0], "direct", drawn, length=10**6, count=len, rng=random.Random(seed), calls=5) for seed in range(30)]
+
+    for segments in packs:
+        said = [int(n) for n in re.findall(r"said (\d+)", "".join(segment.text for segment in segments))]
+        assert len(said) == 5
+        for dialogue in range(4):
+            turns = [n // 4 for n in said if n % 4 == dialogue]
+            assert turns == sorted(turns)

@@ -42,7 +42,8 @@ def pack(task: Task, order: Order, examples: Sequence[Example], *, length: int, 
          rng: random.Random, calls: int | None = None) -> list[Segment]:
     """Fill `length` tokens with the preamble and calls drawn from `examples` (at most `calls`), in a third of the packs alike.
 
-    Alike are examples that share a slot of their labels with one drawn at random, as retrieved examples would.
+    Alike are examples that share a slot of their labels with one drawn at random, as retrieved examples would. A turn never
+    comes after a later one of its dialogue, whose state would show the answer.
     """
     pool = list(examples)
     rng.shuffle(pool)
@@ -52,11 +53,16 @@ def pack(task: Task, order: Order, examples: Sequence[Example], *, length: int, 
         alike = sum(bool(shared & task.slots(e)) for e in pool)
         pool = rng.sample(pool[:alike], alike) + pool[alike:]
     segments = [Segment(task.preamble, False)]
-    used = count(task.preamble)
-    for example in pool[:calls]:
+    used, packed = count(task.preamble), 0
+    newest: dict[str, int] = {}
+    for example in pool:
+        if example.turn.turn_id < newest.get(example.turn.dialogue_id, 0):
+            continue
+        newest[example.turn.dialogue_id] = example.turn.turn_id
         call = call_segments(task, example, order)
         used += sum(count(segment.text) for segment in call)
         segments.extend(call)
-        if used >= length:
+        packed += 1
+        if used >= length or packed == calls:
             break
     return segments
