@@ -114,8 +114,9 @@ def test_a_storage_that_cannot_be_reached_is_no_empty_storage(aws: LocalAws, mon
             with pytest.raises(OSError, match="reach|connect"):
                 act()
         for act in (lambda: read_examples("s3://b/x.jsonl"), lambda: create_bytes("s3://b/x", b"")):
-            with pytest.raises(RetryableError):
+            with pytest.raises(RetryableError) as caught:
                 act()
+            assert str(caught.value).count("Cannot ") == 1, caught.value  # said once, by S3 itself
 
 
 def test_an_object_whose_answer_was_lost_is_created(bucket: str) -> None:

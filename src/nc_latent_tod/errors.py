@@ -71,6 +71,12 @@ class ParseError(NcLatentTodError):
         self.reason = reason
 
 
+def storage_failed(doing: str, error: OSError) -> RetryableError:
+    """The error of a storage that failed in `doing`. S3's own says already what it could not do, and is taken as it is."""
+    told = str(error)
+    return RetryableError(told if told.startswith("Cannot ") else f"Cannot {doing}: {told}.")
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the valid name nearest to `name`, or an empty string."""
     close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)

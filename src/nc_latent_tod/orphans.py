@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import fsspec
 
-from nc_latent_tod.errors import RetryableError
+from nc_latent_tod.errors import storage_failed
 from nc_latent_tod.manifests import Manifest
 from nc_latent_tod.s3 import register
 
@@ -57,7 +57,7 @@ def find_orphans(manifest: Manifest, group_id: str, labels_url: str, *, older_th
                  *_label_files(labels, finished, named),
                  *_checkpoint_files(file_system, f"{root}/checkpoints/", checkpoints, finished, group_id)]
     except OSError as error:
-        raise RetryableError(f"Cannot look through {labels_url}: {error}.") from error
+        raise storage_failed(f"look through {labels_url}", error) from error
     return sorted((orphan for orphan in found if orphan.age_s >= older_than_s), key=lambda orphan: orphan.path)
 
 
@@ -72,7 +72,7 @@ def remove_orphans(labels_url: str, orphans: Sequence[Orphan]) -> None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise RetryableError(f"Cannot delete {orphan.path}: {error}.") from error
+            raise storage_failed(f"delete {orphan.path}", error) from error
 
 
 def _of_manifest(paths: Sequence[str]) -> Iterator[Orphan]:

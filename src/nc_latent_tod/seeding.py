@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from nc_latent_tod.corpus.examples import read_bytes, read_for_pool, resolve, write_bytes
-from nc_latent_tod.errors import DamagedError, RetryableError
+from nc_latent_tod.errors import DamagedError, RetryableError, storage_failed
 from nc_latent_tod.inference import Inference
 from nc_latent_tod.labeller import Labeller
 from nc_latent_tod.labels import Example
@@ -39,7 +39,7 @@ def stored_embeddings(labels_url: str) -> list[str]:
     try:
         found = [other.rpartition("/")[2] for other in file_system.find(folder, maxdepth=1)]
     except OSError as error:
-        raise RetryableError(f"Cannot look for embeddings beside {labels_url}: {error}.") from error
+        raise storage_failed(f"look for embeddings beside {labels_url}", error) from error
     beside = labels_url.removesuffix(name)
     return sorted(f"{beside}{other}" for other in found if other.startswith(stem) and other.endswith(".vectors"))
 

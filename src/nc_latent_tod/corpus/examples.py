@@ -23,7 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.durable import move, sync_folder
-from nc_latent_tod.errors import ConfigError, CorpusError, DamagedError, RetryableError
+from nc_latent_tod.errors import ConfigError, CorpusError, DamagedError, storage_failed
 from nc_latent_tod.labels import Example
 from nc_latent_tod.s3 import register
 
@@ -52,7 +52,7 @@ def write_bytes(url: str | Path, data: bytes) -> None:
         else:
             file_system.pipe_file(path, data)
     except OSError as error:
-        raise RetryableError(f"Cannot write {url}: {error}.") from error
+        raise storage_failed(f"write {url}", error) from error
 
 
 def create_bytes(url: str | Path, data: bytes) -> bool:
@@ -75,7 +75,7 @@ def create_bytes(url: str | Path, data: bytes) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise RetryableError(f"Cannot write {url}: {error}.") from error
+        raise storage_failed(f"write {url}", error) from error
     return True
 
 
@@ -111,7 +111,7 @@ def storage_errors(url: str | Path) -> Iterator[None]:
     except (FileNotFoundError, IsADirectoryError):
         raise DamagedError(f"The label file {url} is missing{_looked_in(str(url))}.") from None
     except OSError as error:
-        raise RetryableError(f"Cannot read the labels at {url}: {error}.") from error
+        raise storage_failed(f"read the labels at {url}", error) from error
 
 
 def _looked_in(url: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nc_latent_tod.errors import ConfigError, RetryableError
+from nc_latent_tod.errors import ConfigError, storage_failed
 from nc_latent_tod.queues.job_name import job_name
 
 JOB, JOB_AT_URL = "nc-latent-tod/job/1", "nc-latent-tod/job-at-url/1"
@@ -126,6 +126,6 @@ def _storage(url: str, data: bytes | None = None) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise RetryableError(f"Cannot {'read' if data is None else 'write'} the job at {url}: {error}.") from error
+        raise storage_failed(f"{'read' if data is None else 'write'} the job at {url}", error) from error
     except (ValueError, ImportError) as error:
         raise ConfigError(f"Cannot use the URL {url}: {error}.") from error
