@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.publish.abstention import Abstention
+from nc_latent_tod.publish.partitions import schemas_differ
 from nc_latent_tod.publish.rows import DELETED
 
 _BINS = 10
@@ -64,9 +65,7 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
         _table(("task and reason", "turns"), list(failures.items())) if failures else "none.",
         "## Made from",
         f"Group `{group_id}`, {len(entries)} runs:",
-        _table(("run", "split", "dialogues", "turns", "failed turns", "labels sha256"),
-               [(e.run_id, e.labelled_dataset_split_name, e.num_dialogues, e.num_logs, e.num_failures, e.sha256[:16])
-                for e in entries]),
+        *_runs(entries),
         *_reused(entries),
         f"Left out: {', '.join(left_out) or 'nothing'}.",
         _table(("configuration", "turns"), list(fingerprints.items())),
@@ -90,6 +89,18 @@ def _method(fingerprints: Mapping[str, int]) -> str:
                      "schema and, where given, an entity table. Their confidence is a pseudo-probability by hand-set weights; "
                      "it orders readings and is not calibrated.")
     return " ".join(parts)
+
+
+def _runs(entries: Sequence[ManifestEntry]) -> list[str]:
+    """The runs, with the schema of each where there are several."""
+    columns = ["run", "split", "dialogues", "turns", "failed turns", "labels sha256"]
+    rows = [[e.run_id, e.labelled_dataset_split_name, e.num_dialogues, e.num_logs, e.num_failures, e.sha256[:16]]
+            for e in entries]
+    if not schemas_differ(entries):
+        return [_table(columns, rows)]
+    rows = [[*row, e.schema_sha256[:16] or "not recorded"] for row, e in zip(rows, entries, strict=True)]
+    return [_table([*columns, "schema sha256"], rows),
+            "**The schema changed between the runs**, so labels of different runs may contradict each other."]
 
 
 def _reused(entries: Sequence[ManifestEntry]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from nc_latent_tod.corpus.examples import read_examples
 from nc_latent_tod.errors import DamagedError
@@ -75,14 +75,19 @@ def repeated_dialogues(runs_of: dict[str, list[ManifestEntry]]) -> list[str]:
             for runs, ids in sorted(shared.items())]
 
 
+def schemas_differ(entries: Iterable[ManifestEntry]) -> bool:
+    """Whether labels follow several schemas. Runs of earlier versions do not say theirs."""
+    return len({entry.schema_sha256 for entry in entries} - {""}) > 1
+
+
 def mixed_schemas(entries: Sequence[ManifestEntry]) -> list[str]:
-    """A message that names the runs of each schema, where there are several. Runs of earlier versions do not say theirs."""
+    """A message that names the runs of each schema, where they differ."""
+    if not schemas_differ(entries):
+        return []
     runs_of: dict[tuple[str, str], list[str]] = defaultdict(list)
     for entry in sorted(entries, key=lambda entry: (entry.finished_at, entry.run_id)):
         if entry.schema_sha256:
             runs_of[entry.schema_sha256, entry.schema_path].append(entry.run_id)
-    if len({sha256 for sha256, _ in runs_of}) < 2:
-        return []
     parts = [f"{path} of sha256 {sha256[:12]}: {len(runs)} ({', '.join(runs[:_NAMED])}"
              f"{', ...' if len(runs) > _NAMED else ''})" for (sha256, path), runs in runs_of.items()]
     return ["The schema changed between the runs, whose labels may contradict each other. Runs by schema, oldest first: "
