@@ -256,3 +256,12 @@ def test_two_that_label_the_same_job_at_once_agree(folder):  # noqa: F811
     first, second = (json.loads(shown)["entry"] for shown, _ in answers)
     assert first == second
     assert Path(first["labels_url"]).is_file() and len(list(Path("manifest/mine").iterdir())) == 1
+
+
+def test_a_job_without_a_model_tells_nothing_of_a_model(folder):  # noqa: F811
+    write_logs(folder / "logs.jsonl", 4)
+    alone = {"model": {"model_type": "none"}}
+
+    shown = call("label", write_job(folder / "job.json", dst=alone, act_tag=alone)).stdout
+
+    assert "turns/s" in shown and "parse" not in shown and "tokens" not in shown, shown

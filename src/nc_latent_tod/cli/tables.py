@@ -35,12 +35,14 @@ def run_result(result: Result, differing: int | None) -> RenderableType:
     else:
         seconds = max(progress.seconds, 1e-9)
         labelled = progress.turns_done - progress.turns_resumed
-        unparsable = share(progress.unparsable, progress.candidates)
-        rows += [("candidates", f"{progress.candidates}, of which {unparsable} did not parse"),
-                 ("time", f"{duration(progress.seconds)}, {labelled / seconds:.2f} turns/s"),
-                 ("tokens", f"{progress.tokens.computed / max(labelled, 1):,.0f} a turn through the model, "
-                            f"{progress.tokens.shared / max(labelled, 1):,.0f} more taken from its cache"),
-                 *spent(progress)]
+        if progress.candidates:  # else no model was asked
+            unparsable = share(progress.unparsable, progress.candidates)
+            rows.append(("candidates", f"{progress.candidates}, of which {unparsable} did not parse"))
+        rows.append(("time", f"{duration(progress.seconds)}, {labelled / seconds:.2f} turns/s"))
+        if progress.tokens.computed:
+            rows.append(("tokens", f"{progress.tokens.computed / max(labelled, 1):,.0f} a turn through the model, "
+                                   f"{progress.tokens.shared / max(labelled, 1):,.0f} more taken from its cache"))
+        rows += spent(progress)
     if result.reused:
         rows.append(("reused", str(result.reused)))
     if differing is not None:
