@@ -35,11 +35,11 @@ class TextTokens:
         """Token ids of each text, without special tokens."""
         if not texts:
             return []
-        plain, before = self._plain(texts), self._before
-        if not before:
-            return plain
-        whole = self._plain([_BEFORE + text for text in texts])
-        return [ids[len(before):] if ids[:len(before)] == before else alone for ids, alone in zip(whole, plain, strict=True)]
+        if not self._before:
+            return self._plain(texts)
+        whole, start = self._plain([_BEFORE + text for text in texts]), len(self._before)
+        return [ids[start:] if ids[:start] == self._before else self._plain([text])[0]
+                for ids, text in zip(whole, texts, strict=True)]
 
     def _plain(self, texts: Sequence[str]) -> list[list[int]]:
         options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
