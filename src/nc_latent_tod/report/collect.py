@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from nc_latent_tod.confidence import TASKS, TaskConfidence, Temperatures, task_confidence
-from nc_latent_tod.labels import Example, Gold
+from nc_latent_tod.labels import Example, Gold, by_dialogue
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.metrics import Scores, pair, score
 from nc_latent_tod.metrics.agreement import Health, health
@@ -81,10 +81,7 @@ def collect(group_id: str, runs: Sequence[ManifestEntry], examples: Sequence[Exa
     Raises `ConfigError` where gold or schema do not fit the labels.
     """
     pairs = pair(examples, gold) if gold is not None else None
-    by_dialogue: dict[str, list[Example]] = {}
-    for example in examples:
-        by_dialogue.setdefault(example.turn.dialogue_id, []).append(example)
-    dialogues = [sorted(turns, key=lambda e: e.turn.turn_id) for turns in by_dialogue.values()]
+    dialogues = list(by_dialogue(examples).values())
     at = temperatures or {}
     known = {task: [sure for e in examples if (sure := task_confidence(e.label.tasks.get(task), at.get(task, 1.0)))]
              for task in TASKS}
