@@ -186,9 +186,14 @@ def test_the_real_dialogues_are_the_same_after_a_round_trip(tmp_path):
     schema = load_schema(DATA)
     requested = {"address", "phone", "postcode", "ref", "price", "duration", "openhours", "entrancefee", "trainid"}
     tracked = {service.name: [slot for slot in service.slots_by_name if slot not in requested] for service in schema.services}
-    dialogues = converted(DATA / "dev", json.loads((DATA / "dialog_acts.json").read_text()), tracked)
+    known = [row for file in sorted((DATA / "dev").iterdir()) for row in json.loads(file.read_text())][::5]  # to save time
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "dialogues_001.json").write_text(json.dumps(known))
+    (tmp_path / "dialog_acts.json").symlink_to(DATA / "dialog_acts.json")
+    (tmp_path / "schema.json").symlink_to(DATA / "schema.json")
+    dialogues = converted(tmp_path / "dev", json.loads((DATA / "dialog_acts.json").read_text()), tracked)
 
-    folder = write(tmp_path, dialogues, dev=tuple(dialogues))
+    folder = write(tmp_path / "older", dialogues, dev=tuple(dialogues))
 
-    assert load_dialogues(folder, "dev") == load_dialogues(DATA, "dev")
-    assert load_gold(folder, schema=schema) == load_gold(DATA / "dev")
+    assert len(known) == 200 and load_dialogues(folder, "dev") == load_dialogues(tmp_path, "dev")
+    assert load_gold(folder, schema=schema) == load_gold(tmp_path / "dev")
