@@ -428,6 +428,15 @@ def test_the_scripts_of_the_original_instructions_are_the_commands(script):
     assert f"Example: nc-latent-tod {command}" in " ".join(done.stdout.split())
 
 
+def test_the_upload_script_speaks_of_the_table_only_where_no_manifest_is_named(folder):
+    script, group = EXPERIMENTS / "upload_offline_labeled_dataset.py", ["--group-id", "mine", "--to", "data"]
+    Path("elsewhere").mkdir()
+
+    done = subprocess.run([sys.executable, script, *group, "--manifest=elsewhere"], capture_output=True, text=True, timeout=60)
+
+    assert "has no finished run of group 'mine'" in done.stderr and "DynamoDB" not in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("script", [
     *sorted(EXPERIMENTS.glob("[a-z]*.py")), ROOT / "scripts/create_aws.py",
     ROOT / "runs/offline_labelling_experiment/initial_labelling/generate_runs.py"], ids=lambda path: path.name)

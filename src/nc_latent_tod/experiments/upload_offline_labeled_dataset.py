@@ -15,6 +15,8 @@ except ModuleNotFoundError as error:
     raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart, then use .venv/bin/python") from None
 
 if __name__ == "__main__":
-    if not Path("manifest").is_dir() and os.environ.setdefault("NC_LATENT_TOD_MANIFEST_PATH", "dynamo:") == "dynamo:":
+    said = {word.partition("=")[0] for word in sys.argv} & {"--manifest", "--job", "--help"}  # where it is, or no need to know
+    if (not said and not Path("manifest").is_dir()
+            and os.environ.setdefault("NC_LATENT_TOD_MANIFEST_PATH", "dynamo:") == "dynamo:"):
         sys.stderr.write("note: no folder 'manifest' here, so the manifest is the DynamoDB table; --manifest names another.\n")
     main("publish")
