@@ -35,61 +35,6 @@ WordingOption = Annotated[str | None, typer.Option("--wording", show_default=Fal
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result.")]
 
 
-@app.command(epilog=epilog("nc-latent-tod simulate --dialogues 40 --out simulated"))
-def simulate(
-    out: Annotated[Path, typer.Option("--out", show_default=False, help="A folder for logs.jsonl and gold.jsonl.gz.")],
-    dialogues: Annotated[int, typer.Option("--dialogues", min=1, help="How many.")] = 40,
-    seed: SeedOption = 0,
-    schema: SchemaOption = "packaged:schema",
-    entities: EntitiesOption = None,
-    wording: WordingOption = None,
-    templates: Annotated[Part, typer.Option("--templates", help="Utterance templates: those for training, or others.")]
-    = Part.heldout,
-    entity_split: Annotated[Part, typer.Option("--entity-split", help="Entities: those for training, or others.")] = Part.all,
-    max_services: Annotated[int, typer.Option("--max-services", min=1, help="Services a dialogue, at most.")] = 3,
-    with_goals: Annotated[bool, typer.Option("--with-goals", help="Also write goals, bookings, database and references to "
-                                                                  "OUT/data, for evaluate-agent and score-predictions.")]
-    = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Write simulated dialogues and their gold labels, from any schema and entity table."""
-    from nc_latent_tod.cli.simulating import world, write_benchmark, write_corpus
-    from nc_latent_tod.simulate import simulate as simulated
-
-    made_of = world(schema, entities, wording)
-    made = list(simulated(*made_of, n=dialogues, seed=seed, templates=templates.value, max_services=max_services,
-                          entity_split=entity_split.value))
-    written = write_corpus(made, out)
-    if with_goals:
-        written["data"] = write_benchmark(made, made_of[0], made_of[1], out / "data")
-    if as_json:
-        print_json(written)
-    else:
-        typer.echo("{dialogues} dialogues with {turns} turns in {logs}, gold labels in {gold}".format(**written)
-                   + (f", goals and database in {written['data']}" if with_goals else ""))
-
-
-@app.command("train-tiny", epilog=epilog("nc-latent-tod train-tiny --out tiny --steps 4000"))
-def train_tiny(
-    out: Annotated[Path, typer.Option("--out", show_default=False, help="The run's folder; a run found there goes on.")],
-    steps: Annotated[int | None, typer.Option("--steps", min=1, show_default=False, help="Optimiser steps.")] = None,
-    seed: SeedOption = 0,
-    schema: SchemaOption = "packaged:schema",
-    entities: EntitiesOption = None,
-    wording: WordingOption = None,
-) -> None:
-    """Train a tiny model of StarCoder's architecture on simulated dialogues, from scratch. Stop it and it can go on."""
-    from nc_latent_tod.cli.progress import LiveProgress
-    from nc_latent_tod.cli.simulating import world
-    from nc_latent_tod.training import TrainConfig
-    from nc_latent_tod.training.tiny import train_tiny as train
-
-    config = TrainConfig(seed=seed) if steps is None else TrainConfig(seed=seed, steps=steps)
-    with LiveProgress(standard_error()) as progress:
-        checkpoint = train(*world(schema, entities, wording), out, config, report=progress.training)
-    typer.echo(f"The checkpoint is in {checkpoint}: name it as model.model_name_or_path, with model_type huggingface.")
-
-
 @app.command(epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod quickstart --logs logs.jsonl --schema schema.json"))
 def quickstart(
     out: Annotated[Path | None, typer.Option("--out", show_default=False, help="The folder of everything that it writes. "
@@ -145,3 +90,58 @@ Next:
   {program()} explain {GROUP} {shown.dialogue_id} 2 --job {done.folder}/jobs/dependents/train_30_40.json
   {program()} plan {done.folder}/jobs/job_0.json
   {program()} evaluate --group-id {GROUP} --manifest {done.folder}/manifest --gold {GOLD}""")
+
+
+@app.command(epilog=epilog("nc-latent-tod simulate --dialogues 40 --out simulated"))
+def simulate(
+    out: Annotated[Path, typer.Option("--out", show_default=False, help="A folder for logs.jsonl and gold.jsonl.gz.")],
+    dialogues: Annotated[int, typer.Option("--dialogues", min=1, help="How many.")] = 40,
+    seed: SeedOption = 0,
+    schema: SchemaOption = "packaged:schema",
+    entities: EntitiesOption = None,
+    wording: WordingOption = None,
+    templates: Annotated[Part, typer.Option("--templates", help="Utterance templates: those for training, or others.")]
+    = Part.heldout,
+    entity_split: Annotated[Part, typer.Option("--entity-split", help="Entities: those for training, or others.")] = Part.all,
+    max_services: Annotated[int, typer.Option("--max-services", min=1, help="Services a dialogue, at most.")] = 3,
+    with_goals: Annotated[bool, typer.Option("--with-goals", help="Also write goals, bookings, database and references to "
+                                                                  "OUT/data, for evaluate-agent and score-predictions.")]
+    = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write simulated dialogues and their gold labels, from any schema and entity table."""
+    from nc_latent_tod.cli.simulating import world, write_benchmark, write_corpus
+    from nc_latent_tod.simulate import simulate as simulated
+
+    made_of = world(schema, entities, wording)
+    made = list(simulated(*made_of, n=dialogues, seed=seed, templates=templates.value, max_services=max_services,
+                          entity_split=entity_split.value))
+    written = write_corpus(made, out)
+    if with_goals:
+        written["data"] = write_benchmark(made, made_of[0], made_of[1], out / "data")
+    if as_json:
+        print_json(written)
+    else:
+        typer.echo("{dialogues} dialogues with {turns} turns in {logs}, gold labels in {gold}".format(**written)
+                   + (f", goals and database in {written['data']}" if with_goals else ""))
+
+
+@app.command("train-tiny", epilog=epilog("nc-latent-tod train-tiny --out tiny --steps 4000"))
+def train_tiny(
+    out: Annotated[Path, typer.Option("--out", show_default=False, help="The run's folder; a run found there goes on.")],
+    steps: Annotated[int | None, typer.Option("--steps", min=1, show_default=False, help="Optimiser steps.")] = None,
+    seed: SeedOption = 0,
+    schema: SchemaOption = "packaged:schema",
+    entities: EntitiesOption = None,
+    wording: WordingOption = None,
+) -> None:
+    """Train a tiny model of StarCoder's architecture on simulated dialogues, from scratch. Stop it and it can go on."""
+    from nc_latent_tod.cli.progress import LiveProgress
+    from nc_latent_tod.cli.simulating import world
+    from nc_latent_tod.training import TrainConfig
+    from nc_latent_tod.training.tiny import train_tiny as train
+
+    config = TrainConfig(seed=seed) if steps is None else TrainConfig(seed=seed, steps=steps)
+    with LiveProgress(standard_error()) as progress:
+        checkpoint = train(*world(schema, entities, wording), out, config, report=progress.training)
+    typer.echo(f"The checkpoint is in {checkpoint}: name it as model.model_name_or_path, with model_type huggingface.")
