@@ -11,12 +11,12 @@ import typer
 from nc_latent_tod.cli.console import Commands, JsonOption, epilog, print_json, standard_output
 from nc_latent_tod.errors import ConfigError
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, help="Schema files.")
+app = typer.Typer(cls=Commands, no_args_is_help=True, help="Schema files: draft a first one from an entity table.")
 
 
 @app.callback()
 def schemas() -> None:
-    """Schema files."""
+    """Schema files: draft a first one from an entity table."""
 
 
 @app.command(epilog=epilog("nc-latent-tod schema draft clinic.csv", "nc-latent-tod schema draft tables --out schema.json"))
