@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -247,6 +248,21 @@ def test_runs_of_several_schemas_are_named_and_merged_on_request_alone(tmp_path,
     same = manifest_of(tmp_path / "x", of("a", two[0]), of("a", two[1]), unknown)
     alike = publish(same, "a group", schema=SCHEMA, to=tmp_path / "alike")
     assert "schema sha256" not in (alike.path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("modes", "words"), [
+    (("direct", "pmi"), "ranked by `direct` or by `pmi`;"),
+    (("noisy_channel_joint", "direct"), "by a noisy channel (King & Flanigan, EMNLP 2024, arXiv 2404.15219) or by `direct`;"),
+    (None, "ranked by a noisy channel (King & Flanigan, EMNLP 2024, arXiv 2404.15219);")])
+def test_the_card_names_the_ranking_that_was_used(tmp_path, two, modes, words):
+    made_by = modes and json.dumps({"job": {
+        task: {"model": {"model_type": "scripted"}, "generation_cfg": {"generation_mode": mode}}
+        for task, mode in zip(("dst", "act_tag"), modes, strict=True)}})
+    manifest = manifest_of(tmp_path, *(replace(entry, made_by=made_by or "") for entry in two))
+
+    published = publish(manifest, "a group", schema=SCHEMA, to=tmp_path / "out")
+
+    assert words in (published.path / "README.md").read_text()
 
 
 def test_every_problem_is_named_at_once(tmp_path, two):

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from nc_latent_tod.confidence import TASKS
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.publish.abstention import Abstention
 from nc_latent_tod.publish.partitions import schemas_differ
@@ -45,7 +46,7 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
         header,
         f"# {name}",
         "Task-oriented dialogues with machine-made labels: a belief state and its change for every user turn, and the dialogue "
-        f"acts of every system response. **No human label was read or checked.** {_method(fingerprints)}",
+        f"acts of every system response. **No human label was read or checked.** {_method(fingerprints, entries)}",
         _table(("split", "dialogues", "turns"), [(split, *counts) for split, counts in splits.items()]),
         f"The validation split is whole dialogues, drawn with seed {seed}."
         if "validation" in splits else "There is no validation split.",
@@ -75,20 +76,29 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
     return "\n\n".join(parts) + "\n"
 
 
-def _method(fingerprints: Mapping[str, int]) -> str:
-    """How the labels came about, by the models in the fingerprints."""
+def _method(fingerprints: Mapping[str, int], entries: Sequence[ManifestEntry]) -> str:
+    """How the labels came about, by the models in the fingerprints and the rankings of the runs."""
     without = [name for name in fingerprints if ", model none," in name]
     parts = []
     if len(without) < len(fingerprints) or not fingerprints:
-        parts.append("A code language model proposed readings of each turn from an API schema alone; they were ranked by a "
-                     "noisy channel (King & Flanigan, EMNLP 2024, arXiv 2404.15219); earlier labels served as in-context "
-                     "examples for later ones.")
+        parts.append("A code language model proposed readings of each turn from an API schema alone; they were ranked by "
+                     f"{_rankings(entries)}; earlier labels served as in-context examples for later ones.")
     if without:
         turns = "All turns" if not parts else f"{sum(fingerprints[name] for name in without)} turns"
         parts.append(f"{turns} were labelled **without a language model**, by proposals: rules that read the turn against the "
                      "schema and, where given, an entity table. Their confidence is a pseudo-probability by hand-set weights; "
                      "it orders readings and is not calibrated.")
     return " ".join(parts)
+
+
+def _rankings(entries: Sequence[ManifestEntry]) -> str:
+    """What compared the readings of a model; the usual, where runs of earlier versions do not say it."""
+    tasks = [json.loads(entry.made_by)["job"][task] for entry in entries if entry.made_by for task in TASKS]
+    modes = {task["generation_cfg"]["generation_mode"] for task in tasks if task["model"]["model_type"] != "none"}
+    others = [f"`{mode}`" for mode in sorted(modes) if not mode.startswith("noisy_channel")]
+    has_channel = not modes or len(others) < len(modes)
+    channel = "a noisy channel (King & Flanigan, EMNLP 2024, arXiv 2404.15219)"
+    return " or by ".join([*([channel] if has_channel else []), *others])
 
 
 def _runs(entries: Sequence[ManifestEntry]) -> list[str]:
