@@ -245,6 +245,7 @@ def test_runs_of_several_schemas_are_named_and_merged_on_request_alone(tmp_path,
     assert published.dialogues == 30 and "published although: The schema changed" in caplog.text
     card = (published.path / "README.md").read_text()
     assert "| schema sha256 |" in card and f"| {'b' * 16} |" in card and "| not recorded |" in card
+    assert "taken over" not in card
     same = manifest_of(tmp_path / "x", of("a", two[0]), of("a", two[1]), unknown)
     alike = publish(same, "a group", schema=SCHEMA, to=tmp_path / "alike")
     assert "schema sha256" not in (alike.path / "README.md").read_text()
