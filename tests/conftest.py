@@ -1,5 +1,6 @@
 """What several test files share: AWS on loopback, and patience."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import settings
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background jobs, and so our children, ignore it
 
 
 @pytest.fixture(scope="session")
