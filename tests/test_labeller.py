@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from toy_labelling import corpus, inference, label, labeller, turns
+from toy_labelling import corpus, inference, label, labeller, seed_pool, turns
 from toy_schema import SCHEMA
 
 from nc_latent_tod.errors import ConfigError, InterruptedJobError
@@ -47,8 +47,8 @@ def test_the_batch_size_changes_no_label(ranking):
 def test_the_order_of_dialogues_changes_no_label_where_the_pool_is_the_same(fields):
     seeds = list(label(labeller(run_id="earlier"), corpus(5)).values())
     first, second = labeller(batch_size=3, **fields), labeller(batch_size=3, **fields)
-    first.seed_pool(seeds)
-    second.seed_pool(seeds[::-1])
+    seed_pool(first, seeds)
+    seed_pool(second, seeds[::-1])
     dialogues = corpus(9)[5:]
     assert label(first, dialogues) == label(second, dialogues[::-1])
 
@@ -56,7 +56,7 @@ def test_the_order_of_dialogues_changes_no_label_where_the_pool_is_the_same(fiel
 def test_the_seed_and_the_pool_change_labels():
     seeds = list(label(labeller(run_id="earlier"), corpus(5)).values())
     seeded = labeller()
-    seeded.seed_pool(seeds)
+    seed_pool(seeded, seeds)
     plain = label(labeller(), corpus(8))
     assert plain != label(seeded, corpus(8))
     assert plain != label(labeller(seed=1), corpus(8))
@@ -102,7 +102,7 @@ def test_no_examples_are_shown_before_the_pool_is_warm():
 
 def test_a_pool_smaller_than_k_gives_what_it_has():
     one = labeller(answering(), k=8, add_predictions=False)
-    one.seed_pool(list(label(labeller(answering()), [turns("e", ("east", "ok"))]).values()))
+    seed_pool(one, list(label(labeller(answering()), [turns("e", ("east", "ok"))]).values()))
     assert len(only(label(one, [turns("d", ("east", "ok"))])).label.tasks["dst"].retrieved) == 1
 
 
@@ -110,7 +110,7 @@ def test_an_earlier_label_of_a_turn_is_no_example_for_it():
     dialogue = turns("d", ("a room in the east", "the mill"), ("four stars please", "the inn"))
     before = list(label(labeller(run_id="round_0"), [dialogue]).values())
     again = labeller(run_id="round_1", add_predictions=False)
-    again.seed_pool(before)
+    seed_pool(again, before)
 
     found = label(again, [dialogue])
 
@@ -154,7 +154,7 @@ def test_a_failed_label_seeds_nothing_and_a_good_one_does():
     label(half, corpus(4))
     assert (len(half.dst.retriever), len(half.act_tag.retriever)) == (0, 10)
     later = labeller()
-    later.seed_pool(list(label(labeller(answering(acts=(NONSENSE,))), corpus(4)).values()))
+    seed_pool(later, list(label(labeller(answering(acts=(NONSENSE,))), corpus(4)).values()))
     assert (len(later.dst.retriever), len(later.act_tag.retriever)) == (10, 0)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from aws_server import LocalAws
 from toy_jobs import backends, job
-from toy_labelling import WordEncoder, corpus, labeller
+from toy_labelling import WordEncoder, corpus, labeller, seed_pool
 
 from nc_latent_tod import seeding
 from nc_latent_tod.corpus.examples import read_examples, write_examples
@@ -78,7 +78,7 @@ def test_a_seeded_pool_is_read_and_not_encoded_and_equals_the_encoded_one(tmp_pa
     reader, afresh = Counting(), searching(WordEncoder())
 
     pool = seeded(entry, reader)
-    afresh.seed_pool(read_examples(entry.labels_url))
+    seed_pool(afresh, read_examples(entry.labels_url))
 
     assert reader.encoded == [] and len(pool.dst.retriever) == len(afresh.dst.retriever) > 0
     for ours, theirs in ((pool.dst, afresh.dst), (pool.act_tag, afresh.act_tag)):

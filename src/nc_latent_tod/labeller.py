@@ -36,11 +36,6 @@ class Labeller:
     batch_size: int = 16  # turns that go through the model together, and are reported together
     provenance: Mapping[str, str] = field(default_factory=dict)
 
-    def seed_pool(self, examples: Sequence[Example]) -> None:
-        """Add the labels of earlier runs to the example pools. A failed task seeds nothing."""
-        for inference in (self.dst, self.act_tag):
-            inference.learn(examples)
-
     def label(self, groups: Sequence[Sequence[Dialogue]], *, known: Known | None = None,
               should_stop: Callable[[], bool] = lambda: False) -> Iterator[list[Example]]:
         """Yield new labels, a batch at a time. Labels in `known` are taken over and not yielded.
