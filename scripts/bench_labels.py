@@ -7,14 +7,14 @@ import tempfile
 import time
 from typing import Any
 
-from nc_latent_tod.build import Builder, model_path
-from nc_latent_tod.job import parse_job
-from nc_latent_tod.job.sections import ModelSection
+from nc_latent_tod.api.backends import Builder, model_path
+from nc_latent_tod.api.quickstart import packaged_job
+from nc_latent_tod.config.job import parse_job
+from nc_latent_tod.config.sections import ModelSection
 from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import LanguageModel
-from nc_latent_tod.lm.huggingface import load
-from nc_latent_tod.pipeline import run_job
-from nc_latent_tod.quickstart import packaged_job
+from nc_latent_tod.lm.huggingface.model import load
+from nc_latent_tod.pipeline.run import run_job
 
 
 class PlainBuilder(Builder):

@@ -16,13 +16,13 @@ from typing import Any
 
 from bench_models import byte_tokenizer, random_model
 
-from nc_latent_tod.build import Builder, schema_of
-from nc_latent_tod.corpus import load_dialogues
-from nc_latent_tod.job import parse_job
-from nc_latent_tod.job.sections import ModelSection
+from nc_latent_tod.api.backends import Builder, schema_of
+from nc_latent_tod.config.job import parse_job
+from nc_latent_tod.config.sections import ModelSection
+from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.labels import Act, Example
 from nc_latent_tod.lm import Completion, LanguageModel, Sampling
-from nc_latent_tod.pipeline import run_job
+from nc_latent_tod.pipeline.run import run_job
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.tasks import Task
 from nc_latent_tod.tasks.acts import ActTagging

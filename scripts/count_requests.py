@@ -26,8 +26,8 @@ from botocore.client import BaseClient
 from create_aws import main as create_aws
 
 from nc_latent_tod.cli import app
-from nc_latent_tod.queues.ledger import DONE, READY, JobLedger, JobRecord
-from nc_latent_tod.queues.sqs import SqsQueue
+from nc_latent_tod.queues.sqs.ledger import DONE, READY, JobLedger, JobRecord
+from nc_latent_tod.queues.sqs.queue import SqsQueue
 
 _send = BaseClient._make_api_call
 counts: Counter[str] = Counter()

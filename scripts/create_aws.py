@@ -18,9 +18,9 @@ from typing import Any
 try:
     from botocore.exceptions import ClientError
 
-    from nc_latent_tod import aws
     from nc_latent_tod.errors import ConfigError, NcLatentTodError
-    from nc_latent_tod.queues.sqs_client import TABLE_TAG
+    from nc_latent_tod.queues.sqs.client import TABLE_TAG
+    from nc_latent_tod.system import aws
 except ModuleNotFoundError as error:
     raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart, then use .venv/bin/python") from None
 

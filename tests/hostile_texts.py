@@ -1,6 +1,6 @@
 """Texts that a language model might write and that are not in the label language, by the reason that parsing gives."""
 
-from nc_latent_tod.parsing import MAX_CHARS
+from nc_latent_tod.notation.parsing import MAX_CHARS
 
 HOSTILE_CHANGES = {
     "empty": ["", " \n", ",", "["],

@@ -8,13 +8,13 @@ import datasets
 import pytest
 from test_publish import LABELLED, SCHEMA, manifest_of, partition, turn_of
 
-from nc_latent_tod.corpus.examples import write_examples
+from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Act, Candidate, Example, TaskLabel
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish import publish
 from nc_latent_tod.publish.abstention import Abstention, read_temperatures
+from nc_latent_tod.publish.publish import publish
 from nc_latent_tod.publish.rows import rows
 
 UNSURE = TaskLabel((Candidate("[]", score=0.1), Candidate("[ ]", score=0.0)), 0)

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from nc_latent_tod.agent import APOLOGY, Agent, Memory
-from nc_latent_tod.agent_evaluation import Tally, answered, predictions
-from nc_latent_tod.build.agent import build_agent, read_agent_config
+from nc_latent_tod.agent.agent import APOLOGY, Agent, Memory
+from nc_latent_tod.agent.evaluation import Tally, answered, predictions
+from nc_latent_tod.api.agent import build_agent, read_agent_config
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema
-from nc_latent_tod.database import Database
 from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.errors import ConfigError, InterruptedJobError
-from nc_latent_tod.inference import Inference
+from nc_latent_tod.labelling.inference import Inference
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.retrieval.dense import NoRetriever
+from nc_latent_tod.tasks.database import Database
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tasks.policy import Policy
 from nc_latent_tod.tasks.response import Responding

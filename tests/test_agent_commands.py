@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from nc_latent_tod.cli import app
-from nc_latent_tod.evaluation import score_predictions
-from nc_latent_tod.evaluation.benchmark import load_benchmark
-from nc_latent_tod.evaluation.predictions import load_predictions
-from nc_latent_tod.evaluation.references import load_references
+from nc_latent_tod.evaluation.responses.benchmark import load_benchmark
+from nc_latent_tod.evaluation.responses.predictions import load_predictions
+from nc_latent_tod.evaluation.responses.references import load_references
+from nc_latent_tod.evaluation.responses.scores import score_predictions
 
 
 @pytest.fixture

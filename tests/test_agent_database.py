@@ -6,9 +6,9 @@ from nc_latent_tod.agent.grounding import Focus, ground, reference
 from nc_latent_tod.agent.lexicalise import lexicalise
 from nc_latent_tod.agent.linking import linked
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema
-from nc_latent_tod.database import Database
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act
+from nc_latent_tod.tasks.database import Database
 
 INNS = [{"name": "rose inn", "area": "north", "price": "cheap", "parking": "yes", "phone": "111"},
         {"name": "the mill", "area": "north", "price": "cheap", "parking": "no", "phone": "222"},

@@ -12,9 +12,9 @@ import pytest
 from aws_server import LocalAws
 from test_cli import call, command_line, write_job, write_logs
 
-from nc_latent_tod.connect import open_queue
+from nc_latent_tod.api.connect import open_queue
 from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.queues.folder.queue import FolderQueue
 
 NO_AWS = """
 import sys

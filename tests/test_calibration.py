@@ -13,12 +13,12 @@ from toy_schema import SCHEMA, SERVICES
 from typer.testing import CliRunner
 
 from nc_latent_tod.cli import app
-from nc_latent_tod.corpus.examples import write_examples
+from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.dialogue import Turn
+from nc_latent_tod.evaluation.labels.calibration import calibrate, fit_temperature, reliability
 from nc_latent_tod.labels import Act, Candidate, Example, Gold, Label, TaskLabel, gold_label
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.metrics.calibration import calibrate, fit_temperature, reliability
 from nc_latent_tod.publish.abstention import read_temperatures
 from nc_latent_tod.report.reliability import reliability_svg
 

@@ -15,16 +15,16 @@ from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from nc_latent_tod.api.explain import TaskExplanation
 from nc_latent_tod.cli import app
 from nc_latent_tod.cli.console import EXIT_CODES, exit_code
-from nc_latent_tod.cli.explaining import _candidates
-from nc_latent_tod.cli.scoring import PER_SERVICE, _scoped
+from nc_latent_tod.cli.views.explanation import _candidates
+from nc_latent_tod.cli.views.scores import PER_SERVICE, _scoped
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
-from nc_latent_tod.explain import TaskExplanation
+from nc_latent_tod.evaluation.labels.scores import Estimate
 from nc_latent_tod.labels import Candidate, TaskLabel
-from nc_latent_tod.metrics import Estimate
-from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.queues.folder.queue import FolderQueue
 from nc_latent_tod.simulate import simulate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,8 +131,8 @@ def test_a_job_is_labelled_once_and_its_replay_gives_the_same_labels(folder):
 
 
 def test_a_changed_label_shows_in_the_replay(folder):
-    from nc_latent_tod.cli.labelling import _differing
-    from nc_latent_tod.corpus.examples import read_examples
+    from nc_latent_tod.cli.label import _differing
+    from nc_latent_tod.corpus.label_files import read_examples
     write_logs(folder / "logs.jsonl", 4)
     entry = json.loads(call("label", write_job(folder / "job.json"), "--json").stdout)["entry"]
     stored = read_examples(entry["labels_url"])

@@ -11,7 +11,7 @@ from toy_schema import SERVICES
 from typer.testing import CliRunner
 
 from nc_latent_tod.cli import app
-from nc_latent_tod.corpus.examples import write_examples
+from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Example, gold_label
 from nc_latent_tod.manifests import ManifestEntry

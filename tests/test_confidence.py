@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from toy_schema import SCHEMA
 
-from nc_latent_tod.confidence import shares, state_confidence, task_confidence, turn_confidence, unsure_tasks
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Act, Candidate, Example, Label, TaskLabel, gold_label
+from nc_latent_tod.ranking.confidence import shares, state_confidence, task_confidence, turn_confidence, unsure_tasks
 
 EAST = Candidate('[agent.find_stay(area="east")]', score=math.log(6), count=5)
 EAST_4 = Candidate('[agent.find_stay(area="east", stars=4)]', score=math.log(3), count=2)

@@ -8,15 +8,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import nc_latent_tod
-from nc_latent_tod.build import Builder
+from nc_latent_tod.api.backends import Builder
+from nc_latent_tod.config.job import parse_job
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.grammar import ChangeGrammar
-from nc_latent_tod.job import parse_job
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.huggingface import HuggingFaceLM, load
-from nc_latent_tod.parsing import parse_change
+from nc_latent_tod.lm.huggingface.model import HuggingFaceLM, load
+from nc_latent_tod.notation.grammar import ChangeGrammar
+from nc_latent_tod.notation.parsing import parse_change
 from nc_latent_tod.tasks.dst import StateTracking
 
 TINY = str(Path(nc_latent_tod.__file__).parent / "data" / "tiny-starcoder")

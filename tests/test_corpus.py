@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nc_latent_tod.corpus import load_dialogues, partitions
+from nc_latent_tod.corpus.load import load_dialogues, partitions
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, CorpusError
 

@@ -1,7 +1,7 @@
 """How often gold is among the first candidates."""
 
+from nc_latent_tod.evaluation.labels.coverage import coverage, rank_of_acts, rank_of_change
 from nc_latent_tod.labels import Act, Gold, gold_label
-from nc_latent_tod.metrics.coverage import coverage, rank_of_acts, rank_of_change
 
 GOLD = Gold(gold_label({"stay": {"area": "east", "stars": "4"}}, {"stay": {"area": "north"}},
                        [Act("Inform", "stay", "name", "the mill"), Act("Goodbye")]),

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from aws_server import LocalAws
 
-from nc_latent_tod.queues.sqs import SqsQueue
+from nc_latent_tod.queues.sqs.queue import SqsQueue
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "create_aws.py"
 NAMES = ["--queue", "made.fifo", "--table", "made", "--bucket", "made"]

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nc_latent_tod.delexicalise import delexicalise, without_values
 from nc_latent_tod.labels import Act
+from nc_latent_tod.notation.delexicalise import delexicalise, without_values
 
 
 def said(**values):

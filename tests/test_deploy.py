@@ -15,7 +15,7 @@ import yaml
 from processes import wait_until
 from test_cli import call, folder, write_job, write_logs  # noqa: F401
 
-from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.queues.folder.queue import FolderQueue
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"

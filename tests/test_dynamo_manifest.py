@@ -9,10 +9,10 @@ import pytest
 from aws_server import LocalAws
 from scripted_http import Answer, ScriptedServer, refusal
 
-from nc_latent_tod.aws import Fence
 from nc_latent_tod.errors import ConfigError, DamagedError, LeaseLostError, RetryableError
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.dynamo import DynamoManifest, _encode
+from nc_latent_tod.system.aws import Fence
 
 
 def entry(run_id: str = "job_0", **values: object) -> ManifestEntry:

@@ -9,16 +9,16 @@ from xml.etree import ElementTree
 import pytest
 from toy_labels import configuration, labelled, tiny_base
 
-from nc_latent_tod.cli.working import run_queue
-from nc_latent_tod.connect import open_queue
-from nc_latent_tod.em import Steps, run_em
-from nc_latent_tod.em.bootstrap import bootstrap_config
-from nc_latent_tod.em.config import finetune_of, job_of, parse_em
-from nc_latent_tod.em.picture import rounds_svg
+from nc_latent_tod.api.connect import open_queue
+from nc_latent_tod.cli.workers import run_queue
+from nc_latent_tod.config.em import finetune_of, job_of, parse_em
 from nc_latent_tod.errors import ConfigError, RetryableError
-from nc_latent_tod.finetune import finetune
+from nc_latent_tod.evaluation.labels.agreement import agreement, health, issues
 from nc_latent_tod.labels import Candidate, Example, TaskLabel
-from nc_latent_tod.metrics.agreement import agreement, health, issues
+from nc_latent_tod.rounds.bootstrap import bootstrap_config
+from nc_latent_tod.rounds.em import Steps, run_em
+from nc_latent_tod.rounds.picture import rounds_svg
+from nc_latent_tod.training.finetune.run import finetune
 
 
 def em_data(base: str, **changes: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nc_latent_tod.corpus import load_dialogues
-from nc_latent_tod.corpus.examples import read_examples, write_examples
+from nc_latent_tod.corpus.label_files import read_examples, write_examples
+from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, CorpusError, DamagedError, RetryableError
 from nc_latent_tod.labels import Act, Candidate, Example, Label, TaskLabel

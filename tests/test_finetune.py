@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from toy_labels import configuration, dataset, failed, labelled, tiny_base
 
+from nc_latent_tod.config.finetune import parse_finetune
+from nc_latent_tod.corpus.formats.published import read_published
 from nc_latent_tod.corpus.packaged import packaged_schema
-from nc_latent_tod.corpus.published import read_published
 from nc_latent_tod.errors import ConfigError, CorpusError, InterruptedJobError, ModelError
-from nc_latent_tod.finetune import _Trainer, finetune
-from nc_latent_tod.finetune.config import parse_finetune
-from nc_latent_tod.finetune.material import NOT_A_TARGET, Packs, collate, gather
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.huggingface import load
+from nc_latent_tod.lm.huggingface.model import load
 from nc_latent_tod.tasks.dst import StateTracking
+from nc_latent_tod.training.finetune.material import NOT_A_TARGET, Packs, collate, gather
+from nc_latent_tod.training.finetune.run import _Trainer, finetune
 from nc_latent_tod.training.mixture import Packer, Part
 
 

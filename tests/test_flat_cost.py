@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from aws_server import LocalAws
 
-from nc_latent_tod import seeding
-from nc_latent_tod.aws import Fence
-from nc_latent_tod.build import Builder
-from nc_latent_tod.connect import manifest_section
-from nc_latent_tod.corpus import json_files
-from nc_latent_tod.job import parse_job
+from nc_latent_tod.api.backends import Builder
+from nc_latent_tod.api.connect import manifest_section
+from nc_latent_tod.config.job import parse_job
+from nc_latent_tod.corpus.formats import json_files
 from nc_latent_tod.manifests import dynamo, local
-from nc_latent_tod.pipeline import run_job
+from nc_latent_tod.pipeline import seeding
+from nc_latent_tod.pipeline.run import run_job
+from nc_latent_tod.system.aws import Fence
 
 JOBS = 6
 

@@ -21,23 +21,23 @@ from processes import wait_until
 from rich.console import Console
 from test_cli import call, command_line, write_job, write_logs
 
-from nc_latent_tod.cli.fleet_tables import clock, overview_table, workers_table
-from nc_latent_tod.cli.holding import give
+from nc_latent_tod.cli.pause import give
+from nc_latent_tod.cli.views.fleet import clock, overview_table, workers_table
 from nc_latent_tod.errors import InterruptedJobError
 from nc_latent_tod.lm import TokenCount
-from nc_latent_tod.logs import JsonLines, add_log_fields, log_fields
-from nc_latent_tod.phases import Phases
-from nc_latent_tod.progress import Progress
+from nc_latent_tod.pipeline.progress import Progress
 from nc_latent_tod.queues import Queue
-from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.queues.folder.queue import FolderQueue
 from nc_latent_tod.queues.orders import CANCELLED, PAUSED, Order
-from nc_latent_tod.queues.sqs import SqsQueue
-from nc_latent_tod.worker import JobControl, Worker, WorkSummary
-from nc_latent_tod.worker.attendance import Attendance, workers
+from nc_latent_tod.queues.sqs.queue import SqsQueue
+from nc_latent_tod.system.logs import JsonLines, add_log_fields, log_fields
+from nc_latent_tod.system.stopwatch import Phases
 from nc_latent_tod.worker.fleet import overview, worker_json
 from nc_latent_tod.worker.group import run_workers, visible_gpus
+from nc_latent_tod.worker.presence import Attendance, workers
 from nc_latent_tod.worker.tally import JOBS, LABELLING_TOKENS, RECEIVE_ERRORS, CurrentJob, Tally
 from nc_latent_tod.worker.usage import usage_of
+from nc_latent_tod.worker.worker import JobControl, Worker, WorkSummary
 
 GROUP = "slow"
 JOB = {"run_id": "train_0_50", "manifest": {"group_id": GROUP}}
@@ -131,7 +131,8 @@ def test_whoever_looks_at_a_queue_does_not_wait_for_what_labels(tmp_path: Path) 
     FolderQueue(path)
     code = ("import sys\nfrom nc_latent_tod.cli import app\n"
             f"for command in ('status', 'workers'):\n    app([command, '--queue', {path!r}], standalone_mode=False)\n"
-            "print(sorted(set(sys.modules) & {'numpy', 'nc_latent_tod.labeller', 'nc_latent_tod.pipeline', 'boto3'}))")
+            "print(sorted(set(sys.modules) & {'numpy', 'nc_latent_tod.labelling.labeller', 'nc_latent_tod.pipeline.run',
+                         'boto3'}))")
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
@@ -242,9 +243,9 @@ def test_nothing_is_divided_by_a_job_that_has_just_begun() -> None:
 
 def test_a_killed_worker_is_gone_and_forgotten_after_a_day(tmp_path: Path) -> None:
     path, queue = tmp_path / "queue", FolderQueue(tmp_path / "queue")
-    code = ("import sys, os; from nc_latent_tod.worker.attendance import Attendance;"
+    code = ("import sys, os; from nc_latent_tod.worker.presence import Attendance;"
             "from nc_latent_tod.worker.tally import Tally;"
-            "from nc_latent_tod.queues.local import FolderQueue;"
+            "from nc_latent_tod.queues.folder.queue import FolderQueue;"
             "Attendance(FolderQueue(sys.argv[1]), Tally()).__enter__(); os.kill(os.getpid(), 9)")
     subprocess.run([sys.executable, "-c", code, path], check=False)
     [record] = workers(queue.notes)

@@ -13,11 +13,11 @@ from processes import TESTS, Crew, in_child, start, wait_until
 from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.manifests.local import LocalManifest
 from nc_latent_tod.queues.backoff import wait_s
+from nc_latent_tod.queues.folder.leases import LeaseWatch
+from nc_latent_tod.queues.folder.queue import FolderQueue
+from nc_latent_tod.queues.folder.waits import Waits
 from nc_latent_tod.queues.job_name import JobFileName, fingerprint
-from nc_latent_tod.queues.leases import LeaseWatch
-from nc_latent_tod.queues.local import FolderQueue
 from nc_latent_tod.queues.status import QueueStatus
-from nc_latent_tod.queues.waits import Waits
 
 EMPTY = QueueStatus(ready=0, in_flight=(), done=0, dead=())
 JOB = {"run_id": "train_0_50"}
@@ -291,7 +291,7 @@ def test_processes_never_hold_the_same_job(path: Path, tmp_path: Path) -> None:
 
 def test_processes_that_put_the_same_jobs_put_each_once(path: Path, tmp_path: Path) -> None:
     program = (
-        "import sys; from nc_latent_tod.queues.local import FolderQueue; q = FolderQueue(sys.argv[1]);"
+        "import sys; from nc_latent_tod.queues.folder.queue import FolderQueue; q = FolderQueue(sys.argv[1]);"
         "open(sys.argv[2], 'w').write(str(sum(q.put({'run_id': str(i)}) for i in range(50))))"
     )
     FolderQueue(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nc_latent_tod.job import parse_job
+from nc_latent_tod.config.job import parse_job
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "offline_labelling_experiment" / "initial_labelling"

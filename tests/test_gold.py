@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from nc_latent_tod.corpus import load_dialogues
-from nc_latent_tod.corpus.examples import write_examples
-from nc_latent_tod.corpus.gold import load_gold
+from nc_latent_tod.corpus.gold.load import load_gold
+from nc_latent_tod.corpus.label_files import write_examples
+from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, CorpusError
+from nc_latent_tod.evaluation.labels.scores import OVERALL, pair, score
 from nc_latent_tod.labels import Act, Example, apply_change, gold_label
-from nc_latent_tod.metrics import OVERALL, pair, score
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

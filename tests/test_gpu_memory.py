@@ -6,7 +6,7 @@ from tiny_models import LINES, tiny_lm
 
 from nc_latent_tod.errors import ModelError
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.huggingface import HuggingFaceLM
+from nc_latent_tod.lm.huggingface.model import HuggingFaceLM
 
 PROMPTS = [line[:-3] for line in LINES]
 SAMPLING = Sampling(n=4, top_p=0.9, temperature=1.0, max_new_tokens=8, stop=("\n",))

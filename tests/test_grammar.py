@@ -16,8 +16,8 @@ from transformers import AutoTokenizer
 from nc_latent_tod.corpus.entities import load_entities
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.dialogue import Turn
-from nc_latent_tod.grammar import ActsGrammar, ChangeGrammar
-from nc_latent_tod.parsing import parse_acts, parse_change
+from nc_latent_tod.notation.grammar import ActsGrammar, ChangeGrammar
+from nc_latent_tod.notation.parsing import parse_acts, parse_change
 
 CLINIC = Path(__file__).parent / "data" / "clinic"
 SCHEMA = load_schema(CLINIC / "schema.json")

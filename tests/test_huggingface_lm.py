@@ -13,7 +13,7 @@ from tokenizers.processors import TemplateProcessing
 
 from nc_latent_tod.errors import ConfigError, TurnError
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.huggingface import HuggingFaceLM
+from nc_latent_tod.lm.huggingface.model import HuggingFaceLM
 
 PREAMBLE = "".join(LINES[2:4])
 PROMPTS = [PREAMBLE + rest for rest in ("user_intent=[", LINES[3] * 2 + "system_acts=[", "é😀", LINES[0] + "x")]

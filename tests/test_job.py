@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from nc_latent_tod.config.job import job_schema, parse_job, unused_keys
 from nc_latent_tod.errors import ConfigError, PermanentError
-from nc_latent_tod.job import job_schema, parse_job, unused_keys
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "data" / "published_jobs"
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,9 +11,9 @@ from toy_schema import SCHEMA
 
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish import publish
 from nc_latent_tod.publish.folder import differing_file
-from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.publish.publish import publish
+from nc_latent_tod.queues.folder.queue import FolderQueue
 from nc_latent_tod.queues.status import InFlight
 from nc_latent_tod.simulate import simulate
 

@@ -7,8 +7,8 @@ from toy_labelling import corpus, inference, label, labeller, seed_pool, turns
 from toy_schema import SCHEMA
 
 from nc_latent_tod.errors import ConfigError, InterruptedJobError
-from nc_latent_tod.inference import NO_CANDIDATE_PARSED
-from nc_latent_tod.labeller import warmup_groups
+from nc_latent_tod.labelling.inference import NO_CANDIDATE_PARSED
+from nc_latent_tod.labelling.labeller import warmup_groups
 from nc_latent_tod.labels import Act
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.tasks.acts import ActTagging

@@ -20,7 +20,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 from nc_latent_tod.errors import ConfigError, ModelError
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.huggingface import HuggingFaceLM, load
+from nc_latent_tod.lm.huggingface.model import HuggingFaceLM, load
 
 TRY_TO_LOAD = """
 import sys

@@ -11,9 +11,9 @@ from toy_schema import SCHEMA
 
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.evaluation.labels.bootstrap import Estimate
+from nc_latent_tod.evaluation.labels.scores import OVERALL, compare, pair, score
 from nc_latent_tod.labels import Act, Example, Gold, Label, TaskLabel, gold_label, state_change
-from nc_latent_tod.metrics import OVERALL, compare, pair, score
-from nc_latent_tod.metrics.bootstrap import Estimate
 from nc_latent_tod.schema import Schema
 
 OFFER = Act("Offer", "stay", "name", "Pine")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from aws_server import LocalAws
 
-from nc_latent_tod.corpus.examples import read_bytes, write_examples
+from nc_latent_tod.api.migrate import Migrated, migrate
+from nc_latent_tod.corpus.label_files import read_bytes, write_examples
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.manifests.dynamo import DynamoManifest
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.migrate import Migrated, migrate
 
 
 @pytest.fixture(params=["local to dynamo", "dynamo to local"])

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from test_cli import call, command_line, folder, write_job, write_logs  # noqa: F401  `folder` is a fixture
 
-from nc_latent_tod.build import Builder
+from nc_latent_tod.api.backends import Builder
 from nc_latent_tod.cli.console import exit_code, told
-from nc_latent_tod.job import parse_job
+from nc_latent_tod.config.job import parse_job
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
 

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from nc_latent_tod.cli import app
-from nc_latent_tod.em.config import parse_em
-from nc_latent_tod.finetune.config import parse_finetune
-from nc_latent_tod.job import parse_job
+from nc_latent_tod.config.em import parse_em
+from nc_latent_tod.config.finetune import parse_finetune
+from nc_latent_tod.config.job import parse_job
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from toy_jobs import backends, job
 
-from nc_latent_tod.corpus import load_dialogues
+from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.dialogue import Dialogue, Turn
-from nc_latent_tod.pipeline import run_job
+from nc_latent_tod.pipeline.run import run_job
 
 SAID = [("USER", "a room in the east please"), ("SYSTEM", "The mill has 4 stars."), ("USER", "book it, with a garage"),
         ("SYSTEM", "Done. Goodbye."), ("USER", "thanks")]

@@ -6,7 +6,7 @@ import pytest
 
 from nc_latent_tod.errors import ParseError
 from nc_latent_tod.labels import Candidate
-from nc_latent_tod.noisy_channel import merge, posterior, rank, score, uses_channel
+from nc_latent_tod.ranking.noisy_channel import merge, posterior, rank, score, uses_channel
 
 
 def upper(text):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from toy_schema import SCHEMA
 
 from nc_latent_tod.errors import ParseError
-from nc_latent_tod.normalise import DONTCARE, normalise_value
+from nc_latent_tod.notation.normalise import DONTCARE, normalise_value
 from nc_latent_tod.schema import Slot
 
 

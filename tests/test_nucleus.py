@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nc_latent_tod.errors import TurnError
-from nc_latent_tod.lm.nucleus import choose_tokens, nucleus_probabilities, random_stream, token_logprobs
+from nc_latent_tod.lm.huggingface.nucleus import choose_tokens, nucleus_probabilities, random_stream, token_logprobs
 
 HALF = torch.tensor([[0.15, 0.5, 0.1, 0.25]]).log()  # one row of four tokens
 

@@ -11,13 +11,13 @@ from completions_server import Served
 from toy_labelling import corpus, label, labeller
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from nc_latent_tod.build import Builder, packaged_model
+from nc_latent_tod.api.backends import Builder, packaged_model
+from nc_latent_tod.config.job import parse_job
 from nc_latent_tod.errors import ConfigError, ModelError, RetryableError, TurnError
-from nc_latent_tod.job import parse_job
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.completions import CompletionsServer
-from nc_latent_tod.lm.huggingface import load
-from nc_latent_tod.lm.openai import OpenAILM
+from nc_latent_tod.lm.huggingface.model import load
+from nc_latent_tod.lm.openai.model import OpenAILM
+from nc_latent_tod.lm.openai.server import CompletionsServer
 
 FOLDER = str(packaged_model("tiny-starcoder"))
 PREFIX = "\n    user_intent=[agent.no_change()],\n)\n"
@@ -209,8 +209,8 @@ def test_where_the_server_is_does_not_change_a_jobs_fingerprint_and_what_it_comp
 
 
 def test_without_the_openai_package_the_error_names_the_pip_command():
-    code = ("import sys; sys.modules['openai'] = None\nfrom nc_latent_tod.build.server import server_model\n"
-            "from nc_latent_tod.job.sections import ModelSection\nfrom nc_latent_tod.errors import ConfigError\n"
+    code = ("import sys; sys.modules['openai'] = None\nfrom nc_latent_tod.api.completions import server_model\n"
+            "from nc_latent_tod.config.sections import ModelSection\nfrom nc_latent_tod.errors import ConfigError\n"
             "try: server_model(ModelSection(model_type='openai', server={'base_url': 'http://x'}), None)\n"
             "except ConfigError as error: print(error)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

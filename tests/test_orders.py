@@ -9,9 +9,9 @@ import pytest
 from strict_sqs import StrictSqs
 
 from nc_latent_tod.queues import Queue
-from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.queues.folder.queue import FolderQueue
 from nc_latent_tod.queues.orders import CANCELLED, PAUSED, Order, group_of
-from nc_latent_tod.queues.sqs import SqsQueue
+from nc_latent_tod.queues.sqs.queue import SqsQueue
 
 Connect = Callable[..., Queue]
 

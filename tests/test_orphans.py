@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from aws_server import LocalAws
 
-from nc_latent_tod.corpus.checkpoint import Checkpoint
-from nc_latent_tod.corpus.examples import read_examples, write_bytes, write_examples
+from nc_latent_tod.api.gc import find_orphans, remove_orphans
+from nc_latent_tod.corpus.label_files import read_examples, write_bytes, write_examples
 from nc_latent_tod.errors import DamagedError
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.orphans import find_orphans, remove_orphans
+from nc_latent_tod.pipeline.checkpoint import Checkpoint
 
 HEADER = {"job": {"manifest": {"group_id": "g"}}, "seed_run_ids": []}
 

@@ -20,8 +20,8 @@ from transformers import (
 
 from nc_latent_tod.errors import ModelError
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.huggingface import HuggingFaceLM
-from nc_latent_tod.lm.prefill import allowed_difference
+from nc_latent_tod.lm.huggingface.model import HuggingFaceLM
+from nc_latent_tod.lm.huggingface.prefill import allowed_difference
 
 PREAMBLE = "".join(LINES[:2])
 SIZES: dict[str, Any] = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4,

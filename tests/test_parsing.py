@@ -10,8 +10,8 @@ from toy_schema import SCHEMA
 
 from nc_latent_tod.errors import ParseError
 from nc_latent_tod.labels import ACT_NAMES, ENTITY_ACTS, SERVICE_ACTS, Act
-from nc_latent_tod.parsing import parse_acts, parse_change
-from nc_latent_tod.printing import NO_CHANGE, print_acts, print_change, print_state
+from nc_latent_tod.notation.parsing import parse_acts, parse_change
+from nc_latent_tod.notation.printing import NO_CHANGE, print_acts, print_change, print_state
 
 SLOTS = [(service.name, slot.name) for service in SCHEMA.services for slot in service.slots]
 AWKWARD = ["Lindsay's", 'the "Old" Mill', "back\\slash", "None", "True", "007", "1.5", "-3", "1_000", "[a]", "f(x=1)",

@@ -8,9 +8,9 @@ from tiny_models import tiny_lm
 from toy_jobs import backends, job
 
 from nc_latent_tod.lm import Sampling, TokenCount
-from nc_latent_tod.phases import Phases
-from nc_latent_tod.pipeline import run_job
-from nc_latent_tod.progress import usage
+from nc_latent_tod.pipeline.progress import usage
+from nc_latent_tod.pipeline.run import run_job
+from nc_latent_tod.system.stopwatch import Phases
 
 
 def test_a_phase_has_the_time_of_its_blocks_also_of_those_that_fail():

@@ -10,13 +10,13 @@ import pytest
 from toy_jobs import backends, job
 from toy_labelling import ANSWERS, corpus, turns
 
-from nc_latent_tod.corpus.checkpoint import Checkpoint
-from nc_latent_tod.corpus.examples import read_examples
+from nc_latent_tod.config.sections import OutputSection
+from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
-from nc_latent_tod.job.sections import OutputSection
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.pipeline import Control, replay_job, run_job
+from nc_latent_tod.pipeline.checkpoint import Checkpoint
+from nc_latent_tod.pipeline.run import Control, replay_job, run_job
 
 
 class Killed(BaseException):
@@ -128,7 +128,7 @@ def test_a_kill_while_a_batch_is_renamed_loses_that_batch_alone(tmp_path, monkey
             parts.append(len(examples))
             if len(parts) < 5:
                 return super().add(examples)
-            monkeypatch.setattr("nc_latent_tod.corpus.examples.move", die)
+            monkeypatch.setattr("nc_latent_tod.corpus.label_files.move", die)
             return super().add(examples)
 
     def die(source, target):

@@ -10,7 +10,7 @@ import pytest
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ModelError
-from nc_latent_tod.proposals import Proposer
+from nc_latent_tod.proposals.proposer import Proposer
 from nc_latent_tod.retrieval.encoder import SentenceEncoder
 from nc_latent_tod.retrieval.plain_encoder import PlainEncoder
 

@@ -11,11 +11,11 @@ import pytest
 from aws_server import LocalAws
 from test_cli import call, folder, write_job, write_logs  # noqa: F401
 
-from nc_latent_tod.connect import open_queue
+from nc_latent_tod.api.connect import open_queue
 from nc_latent_tod.queues import Queue
-from nc_latent_tod.queues.local import FolderQueue
-from nc_latent_tod.queues.sqs import SqsQueue
-from nc_latent_tod.worker import JobControl, Worker, WorkSummary
+from nc_latent_tod.queues.folder.queue import FolderQueue
+from nc_latent_tod.queues.sqs.queue import SqsQueue
+from nc_latent_tod.worker.worker import JobControl, Worker, WorkSummary
 
 Raw = Callable[[str], object]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nc_latent_tod.evaluation import PredictionScores, score_predictions
-from nc_latent_tod.evaluation.benchmark import Benchmark, load_benchmark
-from nc_latent_tod.evaluation.predictions import load_predictions
+from nc_latent_tod.evaluation.responses.benchmark import Benchmark, load_benchmark
+from nc_latent_tod.evaluation.responses.predictions import load_predictions
+from nc_latent_tod.evaluation.responses.scores import PredictionScores, score_predictions
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SYSTEMS = ("augpt", "damd", "labes", "mintl", "pptod", "soloist")

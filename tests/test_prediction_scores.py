@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from toy_benchmark import BOOKED, GOALS, HOTEL, HOTELS, PREDICTIONS, TAXI, TRAIN, write_benchmark, write_json
 
-from nc_latent_tod.evaluation import PredictionScores, score_predictions
-from nc_latent_tod.evaluation.active_domains import domains_from_states
-from nc_latent_tod.evaluation.benchmark import load_benchmark
-from nc_latent_tod.evaluation.multiwoz import SEARCHED
-from nc_latent_tod.evaluation.placeholders import normalised_response
-from nc_latent_tod.evaluation.predictions import load_predictions
-from nc_latent_tod.evaluation.references import load_references
-from nc_latent_tod.evaluation.richness import richness
-from nc_latent_tod.evaluation.values import normalised_value
-from nc_latent_tod.evaluation.venues import Venues, is_alike
+from nc_latent_tod.evaluation.responses.active_domains import domains_from_states
+from nc_latent_tod.evaluation.responses.benchmark import load_benchmark
+from nc_latent_tod.evaluation.responses.multiwoz import SEARCHED
+from nc_latent_tod.evaluation.responses.placeholders import normalised_response
+from nc_latent_tod.evaluation.responses.predictions import load_predictions
+from nc_latent_tod.evaluation.responses.references import load_references
+from nc_latent_tod.evaluation.responses.richness import richness
+from nc_latent_tod.evaluation.responses.scores import PredictionScores, score_predictions
+from nc_latent_tod.evaluation.responses.values import normalised_value
+from nc_latent_tod.evaluation.responses.venues import Venues, is_alike
 
 
 def scored(tmp_path: Path, predictions: dict, **options) -> PredictionScores:

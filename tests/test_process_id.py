@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nc_latent_tod.process_id import ProcessId
-from nc_latent_tod.queues.local import FolderQueue
+from nc_latent_tod.queues.folder.queue import FolderQueue
+from nc_latent_tod.system.process_id import ProcessId
 
 SLEEP = "import time; time.sleep(60)"
 
@@ -23,7 +23,7 @@ def id_of(process: subprocess.Popen[str]) -> ProcessId:
 
 @pytest.fixture
 def other():
-    code = "from nc_latent_tod.process_id import *; i = ProcessId.of_this(); print(i.machine, i.pid, i.started, flush=True)"
+    code = "from nc_latent_tod.system.process_id import *; i = ProcessId.of_this(); print(i.machine, i.pid, i.started, flush=True)"
     process = subprocess.Popen([sys.executable, "-c", f"{code}; {SLEEP}"], stdout=subprocess.PIPE, text=True)
     yield process
     process.kill()
@@ -59,7 +59,7 @@ def test_a_process_elsewhere_is_never_called_gone(machine):
 def test_the_job_of_a_killed_worker_on_this_host_is_taken_over_at_once(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path / "queue", lease_s=600)
     queue.put({"run_id": "a"})
-    take = "from nc_latent_tod.queues.local import FolderQueue; FolderQueue(sys.argv[1], lease_s=600).receive(0)"
+    take = "from nc_latent_tod.queues.folder.queue import FolderQueue; FolderQueue(sys.argv[1], lease_s=600).receive(0)"
     holder = subprocess.Popen([sys.executable, "-c", f"import sys; {take}; print('taken', flush=True); {SLEEP}",
                                tmp_path / "queue"], stdout=subprocess.PIPE)
     assert holder.stdout is not None and holder.stdout.readline() == b"taken\n"

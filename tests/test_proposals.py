@@ -5,12 +5,12 @@ from time import process_time
 
 import pytest
 
-from nc_latent_tod.corpus import load_dialogues
 from nc_latent_tod.corpus.entities import load_entities
+from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import apply_change
-from nc_latent_tod.proposals import SOURCES, Proposer, propose_changes
+from nc_latent_tod.proposals.proposer import SOURCES, Proposer, propose_changes
 from nc_latent_tod.proposals.typed import clock, typed_values
 from nc_latent_tod.proposals.words import root, stem, tokens_of
 

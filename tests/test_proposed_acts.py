@@ -8,7 +8,7 @@ from nc_latent_tod.corpus.entities import load_entities
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act
-from nc_latent_tod.proposals import Proposer, propose_acts
+from nc_latent_tod.proposals.proposer import Proposer, propose_acts
 from nc_latent_tod.proposals.sentences import kinds_of, split
 
 CLINIC = Path(__file__).parent / "data" / "clinic"

@@ -10,23 +10,23 @@ import pytest
 from toy_labelling import corpus, inference, label, labeller, turns
 from toy_schema import SCHEMA
 
-from nc_latent_tod.build import Builder
-from nc_latent_tod.cli.planning import plan_job, show_plan
-from nc_latent_tod.corpus.examples import read_examples
+from nc_latent_tod.api.backends import Builder
+from nc_latent_tod.api.explain import explain
+from nc_latent_tod.cli.views.plan import plan_job, show_plan
+from nc_latent_tod.config.job import parse_job, unused_keys
+from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.errors import ConfigError, InterruptedJobError
-from nc_latent_tod.explain import explain
-from nc_latent_tod.inference import TOO_LONG
-from nc_latent_tod.job import parse_job, unused_keys
+from nc_latent_tod.labelling.inference import TOO_LONG
+from nc_latent_tod.labelling.rules import Proposing, proposals_of
 from nc_latent_tod.labels import Candidate
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.pipeline import Control, run_job
-from nc_latent_tod.prompts import answer
-from nc_latent_tod.proposals import Proposer
-from nc_latent_tod.proposing import Proposing, proposals_of
-from nc_latent_tod.publish import publish
+from nc_latent_tod.pipeline.run import Control, run_job
+from nc_latent_tod.proposals.proposer import Proposer
+from nc_latent_tod.publish.publish import publish
 from nc_latent_tod.tasks.dst import StateTracking
+from nc_latent_tod.tasks.prompts import answer
 
 CLINIC = Path(__file__).parent / "data" / "clinic"
 PROPOSER = Proposer(SCHEMA, {"stay": [{"name": "The Old Mill"}, {"name": "Lindsay House"}]})
@@ -74,8 +74,8 @@ def test_candidates_say_that_they_are_proposals_and_keep_their_pseudo_scores(tmp
 
 def test_labelling_without_a_model_imports_no_torch(tmp_path):
     (tmp_path / "job.json").write_text(clinic_job(tmp_path).model_dump_json(exclude_defaults=True))
-    code = ("import sys; from nc_latent_tod.build import Builder; from nc_latent_tod.job import parse_job;"
-            "from nc_latent_tod.pipeline import run_job; job = parse_job(open(sys.argv[1]).read());"
+    code = ("import sys; from nc_latent_tod.api.backends import Builder; from nc_latent_tod.config.job import parse_job;"
+            "from nc_latent_tod.pipeline.run import run_job; job = parse_job(open(sys.argv[1]).read());"
             "run_job(job, Builder().backends(job)); print(sorted({'torch', 'transformers', 'faiss'} & set(sys.modules)))")
 
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "job.json")], capture_output=True, text=True, timeout=120,

@@ -13,18 +13,19 @@ import datasets
 import pyarrow
 import pytest
 
-from nc_latent_tod.confidence import TASKS
-from nc_latent_tod.corpus import load_dialogues
-from nc_latent_tod.corpus.examples import read_examples, write_examples
+from nc_latent_tod.corpus.label_files import read_examples, write_examples
+from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.labels import Act, Candidate, Example, Label, TaskLabel, apply_change
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish import dataset_name, merge, publish
+from nc_latent_tod.publish import merge
 from nc_latent_tod.publish.card import histogram, tenths
 from nc_latent_tod.publish.folder import differing_file
+from nc_latent_tod.publish.publish import dataset_name, publish
 from nc_latent_tod.publish.rows import DELETED
+from nc_latent_tod.ranking.confidence import TASKS
 from nc_latent_tod.schema import Schema
 
 SCHEMA = Schema.from_json([

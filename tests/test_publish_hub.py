@@ -242,7 +242,7 @@ PROGRAM = """
 import json, os, sys
 import datasets
 from nc_latent_tod.cli import app
-from nc_latent_tod.corpus import load_dialogues
+from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.errors import CorpusError
 publish = ["publish", "--group-id", "mine", "--schema", "schema.json", "--hf-username", "me"]
 app([*publish, "--to", "out"], standalone_mode=False)

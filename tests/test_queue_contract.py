@@ -10,8 +10,8 @@ import pytest
 
 from nc_latent_tod.errors import LeaseLostError
 from nc_latent_tod.queues import Delivery, Queue
-from nc_latent_tod.queues.local import FolderQueue
-from nc_latent_tod.queues.sqs import SqsQueue
+from nc_latent_tod.queues.folder.queue import FolderQueue
+from nc_latent_tod.queues.sqs.queue import SqsQueue
 
 PATIENCE_S = 10.0
 JOB = {"run_id": "train_0_50", "seed": 0}

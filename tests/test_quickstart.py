@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from nc_latent_tod.api.quickstart import GROUP, PARTITIONS, quickstart, write_jobs
 from nc_latent_tod.errors import ConfigError, InterruptedJobError, RetryableError
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.pipeline import Control
-from nc_latent_tod.queues.local import FolderQueue
-from nc_latent_tod.quickstart import GROUP, PARTITIONS, quickstart, write_jobs
+from nc_latent_tod.pipeline.run import Control
+from nc_latent_tod.queues.folder.queue import FolderQueue
 
 
 def never(queue: Path) -> int:

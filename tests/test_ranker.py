@@ -8,9 +8,9 @@ import pytest
 
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.labelling.rules import read_ranker
 from nc_latent_tod.labels import Act
 from nc_latent_tod.proposals.ranker import FOLDS, Ranker, features, fold, learn
-from nc_latent_tod.proposing import read_ranker
 
 
 def named(number: int, place: int) -> str:

@@ -17,7 +17,7 @@ from toy_schema import SCHEMA, SERVICES
 from typer.testing import CliRunner
 
 from nc_latent_tod.cli import app
-from nc_latent_tod.corpus.examples import write_examples
+from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act, Candidate, Example, Gold, Label, TaskLabel, gold_label
 from nc_latent_tod.manifests import ManifestEntry

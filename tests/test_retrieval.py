@@ -5,10 +5,10 @@ import pytest
 from toy_labelling import WordEncoder
 
 from nc_latent_tod.dialogue import Turn
-from nc_latent_tod.diversity import select_diverse
 from nc_latent_tod.errors import ModelError
 from nc_latent_tod.labels import Example, gold_label
 from nc_latent_tod.retrieval.dense import DenseRetriever, NoRetriever
+from nc_latent_tod.retrieval.diverse import select_diverse
 from nc_latent_tod.retrieval.encoder import SentenceEncoder
 
 

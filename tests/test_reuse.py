@@ -10,16 +10,16 @@ from toy_jobs import backends, job
 from toy_labelling import ANSWERS, corpus, turns
 from toy_schema import SCHEMA
 
-from nc_latent_tod.corpus.examples import read_examples
+from nc_latent_tod.api.explain import explain
+from nc_latent_tod.config.job import parse_job
+from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError
-from nc_latent_tod.explain import explain
-from nc_latent_tod.job import parse_job
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.pipeline import Control, replay_job, run_job
-from nc_latent_tod.queues.local import FolderQueue
-from nc_latent_tod.reuse import TAKEN_FROM
+from nc_latent_tod.pipeline.reuse import TAKEN_FROM
+from nc_latent_tod.pipeline.run import Control, replay_job, run_job
+from nc_latent_tod.queues.folder.queue import FolderQueue
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
 

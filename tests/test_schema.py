@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Act
-from nc_latent_tod.parsing import parse_acts, parse_change
-from nc_latent_tod.printing import print_acts, print_change
+from nc_latent_tod.notation.parsing import parse_acts, parse_change
+from nc_latent_tod.notation.printing import print_acts, print_change
 from nc_latent_tod.schema import Schema
 
 

@@ -8,12 +8,12 @@ from toy_jobs import backends, job
 from toy_labelling import corpus
 from toy_schema import SCHEMA
 
-from nc_latent_tod.corpus.examples import read_examples
+from nc_latent_tod.api.explain import explain
+from nc_latent_tod.config.job import parse_job
+from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.explain import explain
-from nc_latent_tod.job import parse_job
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.pipeline import replay_job, run_job
+from nc_latent_tod.pipeline.run import replay_job, run_job
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
 

@@ -10,16 +10,16 @@ from aws_server import LocalAws
 from toy_jobs import backends, job
 from toy_labelling import WordEncoder, corpus, labeller, seed_pool
 
-from nc_latent_tod import seeding
-from nc_latent_tod.corpus.examples import read_examples, write_examples
+from nc_latent_tod.api.gc import find_orphans
+from nc_latent_tod.api.migrate import migrate
+from nc_latent_tod.corpus.label_files import read_examples, write_examples
 from nc_latent_tod.errors import DamagedError
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.migrate import migrate
-from nc_latent_tod.orphans import find_orphans
-from nc_latent_tod.pipeline import run_job
+from nc_latent_tod.pipeline import seeding
+from nc_latent_tod.pipeline.run import run_job
+from nc_latent_tod.pipeline.seeding import Seeding, stored_embeddings
 from nc_latent_tod.retrieval.dense import DenseRetriever
 from nc_latent_tod.retrieval.stored import pack, text_key, unpack
-from nc_latent_tod.seeding import Seeding, stored_embeddings
 
 FINGERPRINT = "abcdef" * 10
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tiny_models import LINES, plain_logprobs, tiny_model, tiny_tokenizer
 
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.batching import passes
-from nc_latent_tod.lm.huggingface import HuggingFaceLM
-from nc_latent_tod.lm.shared_attention import Segment, SharedPrefix, shared_prefix_attention
-from nc_latent_tod.lm.sharing import can_share
+from nc_latent_tod.lm.huggingface.batching import passes
+from nc_latent_tod.lm.huggingface.model import HuggingFaceLM
+from nc_latent_tod.lm.huggingface.shared_attention import Segment, SharedPrefix, shared_prefix_attention
+from nc_latent_tod.lm.huggingface.sharing import can_share
 
 KINDS = ["bigcode", "llama", "qwen2", "starcoder2"]
 TOLERANCE = 1e-4  # nats a token, in float32

@@ -7,8 +7,8 @@ import pytest
 from processes import in_child
 from typer.testing import CliRunner
 
+from nc_latent_tod.api.simulate import world, write_corpus
 from nc_latent_tod.cli import app
-from nc_latent_tod.cli.simulating import world, write_corpus
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.simulate import Wording, simulate
 

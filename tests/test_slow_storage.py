@@ -10,11 +10,11 @@ import pytest
 from toy_jobs import backends, job
 from toy_labelling import corpus
 
-from nc_latent_tod.corpus.checkpoint import Checkpoint
 from nc_latent_tod.errors import InterruptedJobError, LeaseLostError
-from nc_latent_tod.pipeline import Control, run_job
-from nc_latent_tod.queues.local import FolderQueue
-from nc_latent_tod.worker import JobControl, Worker
+from nc_latent_tod.pipeline.checkpoint import Checkpoint
+from nc_latent_tod.pipeline.run import Control, run_job
+from nc_latent_tod.queues.folder.queue import FolderQueue
+from nc_latent_tod.worker.worker import JobControl, Worker
 
 PARTS, PAUSE_S, LEASE_S = 24, 0.5, 1.0
 

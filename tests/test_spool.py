@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nc_latent_tod.corpus import json_files, load_dialogues, spool
-from nc_latent_tod.corpus.spool import Corpora
+from nc_latent_tod.corpus import shared as spool
+from nc_latent_tod.corpus.formats import json_files
+from nc_latent_tod.corpus.load import load_dialogues
+from nc_latent_tod.corpus.shared import Corpora
 from nc_latent_tod.errors import CorpusError
 
 RANGES = ["train_4_6", "train_0_2", "train_8_12", "train_2_4", "train", "train_0_10"]

@@ -11,11 +11,11 @@ from aws_server import LocalAws
 from strict_sqs import StrictSqs, refuse
 
 from nc_latent_tod.errors import ConfigError, LeaseLostError, RetryableError
-from nc_latent_tod.queues import ledger as ledger_module
 from nc_latent_tod.queues.job_name import job_name
-from nc_latent_tod.queues.ledger import JobLedger, JobRecord
-from nc_latent_tod.queues.sqs import SqsQueue
-from nc_latent_tod.queues.sqs_delivery import SqsDelivery
+from nc_latent_tod.queues.sqs import ledger as ledger_module
+from nc_latent_tod.queues.sqs.delivery import SqsDelivery
+from nc_latent_tod.queues.sqs.ledger import JobLedger, JobRecord
+from nc_latent_tod.queues.sqs.queue import SqsQueue
 
 JOB = {"run_id": "train_0_50"}
 HOUR, DAY = 3600.0, 24 * 3600.0

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from nc_latent_tod.build import packaged_model
+from nc_latent_tod.api.backends import packaged_model
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.huggingface import load
+from nc_latent_tod.lm.huggingface.model import load
 from nc_latent_tod.simulate import Wording
 from nc_latent_tod.training.tiny import agent_training, train_tiny_agent
 from nc_latent_tod.training.tiny_model import grown_model

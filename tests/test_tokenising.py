@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.huggingface import HuggingFaceLM
+from nc_latent_tod.lm.huggingface.model import HuggingFaceLM
 from nc_latent_tod.lm.tokenising import TextTokens
 
 SPECIAL = ["<unk>", "<s>", "</s>"]

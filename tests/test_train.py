@@ -10,11 +10,11 @@ from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, pa
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import Sampling
-from nc_latent_tod.lm.huggingface import load
+from nc_latent_tod.lm.huggingface.model import load
 from nc_latent_tod.simulate import Wording, examples, simulate
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
-from nc_latent_tod.training import TrainConfig, train
+from nc_latent_tod.training.loop import TrainConfig, train
 from nc_latent_tod.training.packing import call_segments
 from nc_latent_tod.training.tiny import renamed, train_tiny
 from nc_latent_tod.training.tiny_model import train_tokenizer

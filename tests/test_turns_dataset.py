@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from nc_latent_tod.corpus import load_dialogues
+from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, CorpusError

@@ -14,9 +14,9 @@ import pytest
 from processes import TESTS, start, wait_until
 
 from nc_latent_tod.errors import ConfigError, InterruptedJobError, LeaseLostError, ModelError, PermanentError, RetryableError
-from nc_latent_tod.queues.local import FolderQueue
-from nc_latent_tod.worker import JobControl, Worker, WorkSummary
+from nc_latent_tod.queues.folder.queue import FolderQueue
 from nc_latent_tod.worker.group import threads_per_worker
+from nc_latent_tod.worker.worker import JobControl, Worker, WorkSummary
 
 JOB = {"run_id": "train_0_50"}
 Launch = Callable[[list[str | Path]], subprocess.Popen[bytes]]

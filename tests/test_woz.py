@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from woz_layout import converted, log, schema_file, state, write
 
-from nc_latent_tod.corpus import load_dialogues, split_names
-from nc_latent_tod.corpus.gold import load_gold
+from nc_latent_tod.corpus.gold.load import load_gold
+from nc_latent_tod.corpus.load import load_dialogues, split_names
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, CorpusError
-from nc_latent_tod.evaluation.references import load_references
+from nc_latent_tod.evaluation.responses.references import load_references
 from nc_latent_tod.labels import Act
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "multiwoz"

@@ -17,7 +17,7 @@ from transformers import (
     Starcoder2Config,
 )
 
-from nc_latent_tod.lm.huggingface import HuggingFaceLM
+from nc_latent_tod.lm.huggingface.model import HuggingFaceLM
 
 END = "<|endoftext|>"
 LINES = ["[agent.find_room(area='east', stars=4)],\n", "user_intent=[agent.no_change()],\n", "belief_state=dict(),\n",

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from toy_labelling import corpus, labeller
 
-from nc_latent_tod.corpus.examples import read_examples
-from nc_latent_tod.job import Job, parse_job
+from nc_latent_tod.config.job import Job, parse_job
+from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.pipeline import Backends
+from nc_latent_tod.pipeline.run import Backends
 
 MODEL = {"provenance": {"model": "scripted", "code": "1"}, "batch_size": 2}
 

@@ -8,8 +8,8 @@ import numpy as np
 from toy_schema import SCHEMA
 
 from nc_latent_tod.dialogue import Dialogue, Turn
-from nc_latent_tod.inference import Inference
-from nc_latent_tod.labeller import Labeller
+from nc_latent_tod.labelling.inference import Inference
+from nc_latent_tod.labelling.labeller import Labeller
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.retrieval.dense import DenseRetriever

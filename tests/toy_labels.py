@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nc_latent_tod.corpus.examples import write_examples
+from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.labels import Example, TaskLabel
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish import publish
+from nc_latent_tod.publish.publish import publish
 from nc_latent_tod.simulate import Wording, examples, simulate
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking

@@ -9,13 +9,13 @@ from typing import Any
 
 from toy_labelling import labeller
 
-from nc_latent_tod.corpus import load_dialogues
-from nc_latent_tod.corpus.examples import read_examples
-from nc_latent_tod.job import parse_job
+from nc_latent_tod.config.job import parse_job
+from nc_latent_tod.corpus.label_files import read_examples
+from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.pipeline import Backends, Control, run_job
-from nc_latent_tod.queues.local import FolderQueue
-from nc_latent_tod.worker import JobControl, Worker
+from nc_latent_tod.pipeline.run import Backends, Control, run_job
+from nc_latent_tod.queues.folder.queue import FolderQueue
+from nc_latent_tod.worker.worker import JobControl, Worker
 
 _, _, queue_path, _, lease_s = sys.argv
 

@@ -13,8 +13,8 @@ from typing import Any
 from nc_latent_tod.errors import InterruptedJobError, PermanentError
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.queues.local import FolderQueue
-from nc_latent_tod.worker import JobControl, Worker
+from nc_latent_tod.queues.folder.queue import FolderQueue
+from nc_latent_tod.worker.worker import JobControl, Worker
 
 behaviour, queue_path, manifest_path, lease_s, seconds = sys.argv[1:]
 manifest = LocalManifest(manifest_path)

@@ -17,11 +17,11 @@ from chaos.proxy import FaultyProxy
 from chaos.site import GROUP, Site, Work, folders, on_aws
 from chaos.verdict import orphans, problems
 from chaos.workers import FULL_DISK, JUMP, KILL, Workers
-from nc_latent_tod.build import Builder
+from nc_latent_tod.api.backends import Builder
+from nc_latent_tod.config.job import parse_job
 from nc_latent_tod.corpus.packaged import packaged_schema
-from nc_latent_tod.job import parse_job
-from nc_latent_tod.pipeline import run_job
-from nc_latent_tod.publish import publish
+from nc_latent_tod.pipeline.run import run_job
+from nc_latent_tod.publish.publish import publish
 
 _LOOK_EVERY_S = 0.1
 _MAX_ATTEMPTS = "1000"  # what is tried here is no fault of a job's

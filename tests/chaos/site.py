@@ -10,12 +10,12 @@ from uuid import uuid4
 
 from aws_server import LocalAws
 
-from nc_latent_tod.build import Builder
-from nc_latent_tod.connect import manifest_section, open_manifest, open_queue
+from nc_latent_tod.api.backends import Builder
+from nc_latent_tod.api.connect import manifest_section, open_manifest, open_queue
+from nc_latent_tod.config.job import parse_job
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
-from nc_latent_tod.job import parse_job
 from nc_latent_tod.manifests import Manifest
-from nc_latent_tod.pipeline import run_job
+from nc_latent_tod.pipeline.run import run_job
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.simulate import simulate
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from chaos.site import FIRST, GROUP, Site, Work
 from nc_latent_tod.cli import app
 from nc_latent_tod.corpus.packaged import packaged_schema
-from nc_latent_tod.publish import publish
 from nc_latent_tod.publish.folder import differing_file
-from nc_latent_tod.s3 import register
+from nc_latent_tod.publish.publish import publish
+from nc_latent_tod.system.s3 import register
 
 register()
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 try:
+    from nc_latent_tod.config.job import parse_job
     from nc_latent_tod.errors import ConfigError
-    from nc_latent_tod.job import parse_job
 except ModuleNotFoundError as error:
     raise SystemExit(f"error: this Python has no {error.name}: run scripts/quickstart, then use .venv/bin/python") from None
 

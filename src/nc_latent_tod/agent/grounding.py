@@ -14,10 +14,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from nc_latent_tod.database import Database, Row
-from nc_latent_tod.delexicalise import WORDED
 from nc_latent_tod.labels import Act, BeliefState
-from nc_latent_tod.normalise import DONTCARE
+from nc_latent_tod.notation.delexicalise import WORDED
+from nc_latent_tod.notation.normalise import DONTCARE
+from nc_latent_tod.tasks.database import Database, Row
 
 _LETTERS = "bcdfghjkmnpqrstvwxz"
 _NAMING = frozenset({"Offer", "Inform", "NotifySuccess"})

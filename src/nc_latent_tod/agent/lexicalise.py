@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nc_latent_tod.agent.grounding import Focus
 from nc_latent_tod.labels import Act, BeliefState
-from nc_latent_tod.normalise import DONTCARE
+from nc_latent_tod.notation.normalise import DONTCARE
 
 _PLACEHOLDER = re.compile(r"\[([^\[\]\n]{1,80})\]")
 

@@ -7,9 +7,9 @@ that the system's last turn names, else of the one in focus. A name that the use
 from __future__ import annotations
 
 from nc_latent_tod.agent.grounding import Focus
-from nc_latent_tod.database import Database
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import StateChange
+from nc_latent_tod.tasks.database import Database
 
 
 def linked(change: StateChange, turn: Turn, focus: Focus, database: Database) -> StateChange:

@@ -8,22 +8,52 @@ from typing import Annotated
 import typer
 
 from nc_latent_tod.cli import (
-    about,
-    agents,
-    benchmarking,
-    calibrating,
-    dead_letters,
-    embedded,
-    finetuning,
-    holding,
-    labelling,
-    monitoring,
-    queueing,
-    reporting,
-    results,
-    rounds,
-    schemas,
-    storing,
+    agent as agents,
+)
+from nc_latent_tod.cli import (
+    calibrate as calibrating,
+)
+from nc_latent_tod.cli import (
+    dlq as dead_letters,
+)
+from nc_latent_tod.cli import (
+    em as rounds,
+)
+from nc_latent_tod.cli import (
+    finetune as finetuning,
+)
+from nc_latent_tod.cli import (
+    gc as storing,
+)
+from nc_latent_tod.cli import (
+    label as labelling,
+)
+from nc_latent_tod.cli import (
+    pause as holding,
+)
+from nc_latent_tod.cli import (
+    publish as results,
+)
+from nc_latent_tod.cli import (
+    quickstart as embedded,
+)
+from nc_latent_tod.cli import (
+    report as reporting,
+)
+from nc_latent_tod.cli import (
+    schema as schemas,
+)
+from nc_latent_tod.cli import (
+    score_predictions as benchmarking,
+)
+from nc_latent_tod.cli import (
+    status as monitoring,
+)
+from nc_latent_tod.cli import (
+    version as about,
+)
+from nc_latent_tod.cli import (
+    work as queueing,
 )
 from nc_latent_tod.cli.console import Commands, epilog, log_to, standard_error
 

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from nc_latent_tod.errors import NcLatentTodError, PermanentError, RetryableError
-from nc_latent_tod.logs import logs_are_json, write_json_lines
+from nc_latent_tod.system.logs import logs_are_json, write_json_lines
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nc_latent_tod.corpus.json_files import json_document, opened
+from nc_latent_tod.corpus.formats.json_files import json_document, opened
 from nc_latent_tod.corpus.packaged import packaged_entities
 from nc_latent_tod.errors import ConfigError, CorpusError, nearest
 from nc_latent_tod.schema import Schema, Service, identifier

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from nc_latent_tod.phases import Phases
+from nc_latent_tod.system.stopwatch import Phases
 
 
 @dataclass(frozen=True, slots=True)

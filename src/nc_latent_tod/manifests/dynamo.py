@@ -14,10 +14,10 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from nc_latent_tod import aws
-from nc_latent_tod.aws import Fence
 from nc_latent_tod.errors import ConfigError, DamagedError, LeaseLostError, RetryableError
 from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.system import aws
+from nc_latent_tod.system.aws import Fence
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 _MAX_ITEM_BYTES = 400 * 1024

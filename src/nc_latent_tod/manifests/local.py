@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
-from nc_latent_tod.durable import sync_folder, write_new
 from nc_latent_tod.errors import ConfigError, DamagedError, RetryableError
 from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.system.durable import sync_folder, write_new
 
 _NAME_BYTES = 255  # of a file name, https://man7.org/linux/man-pages/man7/path_resolution.7.html
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nc_latent_tod.confidence import TASKS, Temperatures, state_confidence, turn_confidence, unsure_tasks
 from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.labels import Example
+from nc_latent_tod.ranking.confidence import TASKS, Temperatures, state_confidence, turn_confidence, unsure_tasks
 from nc_latent_tod.schema import Schema
 
 if TYPE_CHECKING:

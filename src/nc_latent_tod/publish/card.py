@@ -6,11 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from nc_latent_tod.confidence import TASKS
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.publish.abstention import Abstention
 from nc_latent_tod.publish.partitions import schemas_differ
 from nc_latent_tod.publish.rows import DELETED
+from nc_latent_tod.ranking.confidence import TASKS
 
 _BINS = 10
 _BAR = 40  # characters of the longest bar

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nc_latent_tod.durable import move
 from nc_latent_tod.errors import ConfigError, RetryableError
+from nc_latent_tod.system.durable import move
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

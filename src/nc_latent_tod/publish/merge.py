@@ -16,10 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nc_latent_tod.confidence import TASKS
 from nc_latent_tod.errors import RetryableError
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.publish.card import tenths
+from nc_latent_tod.ranking.confidence import TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa

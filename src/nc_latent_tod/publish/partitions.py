@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from nc_latent_tod.corpus.examples import read_examples
+from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.errors import DamagedError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import ManifestEntry

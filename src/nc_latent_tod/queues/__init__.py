@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Protocol
 
-from nc_latent_tod.aws import Fence
 from nc_latent_tod.queues.notes import Notes
 from nc_latent_tod.queues.orders import Orders
 from nc_latent_tod.queues.status import DeadLetter, Letter, QueueStatus
+from nc_latent_tod.system.aws import Fence
 
 
 class Delivery(Protocol):

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from nc_latent_tod.confidence import TASKS, TaskConfidence, Temperatures, task_confidence
+from nc_latent_tod.evaluation.labels.agreement import Health, health
+from nc_latent_tod.evaluation.labels.calibration import Calibration, calibrate
+from nc_latent_tod.evaluation.labels.scores import Scores, pair, score
 from nc_latent_tod.labels import Example, Gold, by_dialogue
 from nc_latent_tod.manifests import ManifestEntry
-from nc_latent_tod.metrics import Scores, pair, score
-from nc_latent_tod.metrics.agreement import Health, health
-from nc_latent_tod.metrics.calibration import Calibration, calibrate
+from nc_latent_tod.ranking.confidence import TASKS, TaskConfidence, Temperatures, task_confidence
 from nc_latent_tod.report.dialogues import shown_dialogues
 from nc_latent_tod.schema import Schema
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nc_latent_tod.confidence import (
+from nc_latent_tod.api.explain import reason
+from nc_latent_tod.evaluation.labels.calibration import right_by_task
+from nc_latent_tod.evaluation.labels.sums import act_key
+from nc_latent_tod.labels import Act, Example, Gold, TaskLabel
+from nc_latent_tod.ranking.confidence import (
     TASKS,
     TaskConfidence,
     Temperatures,
@@ -14,10 +18,6 @@ from nc_latent_tod.confidence import (
     task_confidence,
     turn_confidence,
 )
-from nc_latent_tod.explain import reason
-from nc_latent_tod.labels import Act, Example, Gold, TaskLabel
-from nc_latent_tod.metrics.calibration import right_by_task
-from nc_latent_tod.metrics.sums import act_key
 from nc_latent_tod.schema import Schema
 
 CANDIDATES = 5  # of a task that are shown, and the chosen one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from nc_latent_tod.metrics.calibration import BINS, Reliability
+from nc_latent_tod.evaluation.labels.calibration import BINS, Reliability
 
 NAMES = {"dst": "state changes", "state": "whole states", "slot": "slot values", "act_tag": "acts of a turn",
          "act": "single acts"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
-from nc_latent_tod.confidence import TaskConfidence
-from nc_latent_tod.metrics import Scores
-from nc_latent_tod.metrics.bootstrap import Estimate
-from nc_latent_tod.metrics.calibration import Calibration
+from nc_latent_tod.evaluation.labels.bootstrap import Estimate
+from nc_latent_tod.evaluation.labels.calibration import Calibration
+from nc_latent_tod.evaluation.labels.scores import Scores
+from nc_latent_tod.ranking.confidence import TaskConfidence
 from nc_latent_tod.report.collect import Distribution, Report, Round, ScoredTerm
 from nc_latent_tod.report.reliability import NAMES, picture
 

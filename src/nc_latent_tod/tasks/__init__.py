@@ -10,7 +10,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import TurnError
 from nc_latent_tod.labels import BeliefState, Example
-from nc_latent_tod.prompts import Prompt
+from nc_latent_tod.tasks.prompts import Prompt
 
 Order = Literal["direct", "channel"]
 """`direct` asks for the label given the text, `channel` for the text given the label."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act, BeliefState, Example
-from nc_latent_tod.parsing import parse_acts
-from nc_latent_tod.printing import print_acts, quoted
-from nc_latent_tod.prompts import PreambleStyle, acts_preamble, between_fields, call, closing, open_call
+from nc_latent_tod.notation.parsing import parse_acts
+from nc_latent_tod.notation.printing import print_acts, quoted
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.tasks import Order
+from nc_latent_tod.tasks.prompts import PreambleStyle, acts_preamble, between_fields, call, closing, open_call
 
 _CALL = "agent.respond"
 _LABEL, _TEXT = "system_acts", "system_response"

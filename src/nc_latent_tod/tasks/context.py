@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import TurnError
 from nc_latent_tod.labels import BeliefState
-from nc_latent_tod.printing import print_state, quoted
+from nc_latent_tod.notation.printing import print_state, quoted
 from nc_latent_tod.schema import Schema, attribute
 
 Counts = Mapping[str, int]

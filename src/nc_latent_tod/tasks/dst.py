@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import TurnError
 from nc_latent_tod.labels import BeliefState, Example, StateChange
-from nc_latent_tod.parsing import parse_change
-from nc_latent_tod.printing import print_change, print_state, quoted
-from nc_latent_tod.prompts import PreambleStyle, between_fields, call, closing, open_call, state_preamble
+from nc_latent_tod.notation.parsing import parse_change
+from nc_latent_tod.notation.printing import print_change, print_state, quoted
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.tasks import Order
+from nc_latent_tod.tasks.prompts import PreambleStyle, between_fields, call, closing, open_call, state_preamble
 
 _CALL = "agent.handle_turn"
 _LABEL, _TEXT = "user_intent", "user_utterance"

@@ -6,15 +6,15 @@ not copied but worded.
 
 from __future__ import annotations
 
-from nc_latent_tod.delexicalise import without_values
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act, BeliefState, Example
-from nc_latent_tod.parsing import parse_acts
-from nc_latent_tod.printing import print_acts, quoted
-from nc_latent_tod.prompts import PreambleStyle, acts_preamble, between_fields, call, closing, open_call
+from nc_latent_tod.notation.delexicalise import without_values
+from nc_latent_tod.notation.parsing import parse_acts
+from nc_latent_tod.notation.printing import print_acts, quoted
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.tasks import Order
 from nc_latent_tod.tasks.context import USER, Query, context_fields, no_database, retrieval_context, said_by_user
+from nc_latent_tod.tasks.prompts import PreambleStyle, acts_preamble, between_fields, call, closing, open_call
 
 _CALL = "agent.decide"
 _LABEL = "system_acts"

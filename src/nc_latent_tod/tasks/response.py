@@ -6,16 +6,16 @@ import copy
 import json
 import unicodedata
 
-from nc_latent_tod.delexicalise import without_values
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ParseError
 from nc_latent_tod.labels import Act, BeliefState, Example
-from nc_latent_tod.parsing import MAX_CHARS
-from nc_latent_tod.printing import print_acts, quoted
-from nc_latent_tod.prompts import PreambleStyle, acts_preamble, between_fields, call, closing, open_call
+from nc_latent_tod.notation.delexicalise import without_values
+from nc_latent_tod.notation.parsing import MAX_CHARS
+from nc_latent_tod.notation.printing import print_acts, quoted
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.tasks import Order
 from nc_latent_tod.tasks.context import USER, Query, context_fields, no_database, retrieval_context, said_by_user
+from nc_latent_tod.tasks.prompts import PreambleStyle, acts_preamble, between_fields, call, closing, open_call
 
 _CALL = "agent.say"
 _LABEL = "system_response"

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nc_latent_tod.database import Database
 from nc_latent_tod.labels import BeliefState, Example
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.simulate import Wording, entities_of, examples, simulate
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.context import Counts
+from nc_latent_tod.tasks.database import Database
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tasks.policy import Policy
 from nc_latent_tod.tasks.response import Responding
-from nc_latent_tod.training import ANSWERING, TrainConfig, train
+from nc_latent_tod.training.loop import ANSWERING, TrainConfig, train
 
 _DIALOGUES_A_STEP = 12
 

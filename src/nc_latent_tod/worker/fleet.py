@@ -11,7 +11,7 @@ from typing import Any
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.queues.orders import Order
 from nc_latent_tod.queues.status import DeadLetter, InFlight, Waiting
-from nc_latent_tod.worker.attendance import WorkerRecord, workers
+from nc_latent_tod.worker.presence import WorkerRecord, workers
 from nc_latent_tod.worker.usage import Usage
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # who looks at workers shall not wait for all that labels
-    from nc_latent_tod.pipeline import Result
-    from nc_latent_tod.progress import Progress
+    from nc_latent_tod.pipeline.progress import Progress
+    from nc_latent_tod.pipeline.run import Result
 
 JOBS, JOB_FAILURES, TURNS, TURN_FAILURES = "jobs", "job_failures", "turns", "turn_failures"
 TOKENS, SECONDS, RECEIVE_ERRORS = "tokens", "seconds", "receive_errors"

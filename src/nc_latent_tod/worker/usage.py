@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # who looks at workers shall not wait for all that labels
-    from nc_latent_tod.progress import Progress
+    from nc_latent_tod.pipeline.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

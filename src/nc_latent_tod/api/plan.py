@@ -1,0 +1,129 @@
+"""What a job will do, worked out before a model is loaded: prompts, their lengths, tokens through the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from nc_latent_tod.config.job import Job
+from nc_latent_tod.config.sections import TaskSection
+from nc_latent_tod.dialogue import Dialogue, Turn
+from nc_latent_tod.errors import TurnError
+from nc_latent_tod.labels import Example
+from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.ranking.noisy_channel import scores_text, uses_channel
+from nc_latent_tod.tasks import Task
+
+LABEL_TOKENS = 20  # assumed length of a label: nothing has been sampled yet
+
+Count = Callable[[Sequence[str]], Sequence[int]]
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """One task of a job. Lengths are in tokens."""
+
+    name: str
+    model: str
+    prompt: str  # a real direct prompt of this job, without examples unless the group has some
+    preamble_tokens: int
+    prompt_tokens: tuple[int, ...]  # expected length of each turn's prompt, with an empty state and k examples
+    example_tokens: float  # assumed mean of an in-context example
+    k_examples: int
+    context_length: int
+    over_long: tuple[tuple[str, int, int], ...]  # (dialogue_id, turn_id, tokens) that need examples or text dropped
+    tokens_to_sample: int  # through the model, prompts and samples of all turns
+    tokens_to_score: int  # through the model, candidates and, but for `pmi`, texts under the channel prompt
+    skipped: int  # turns with nothing to label
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job, checked."""
+
+    run_id: str
+    group_id: str
+    dialogues: int
+    turns: int
+    tasks: tuple[TaskPlan, ...]
+    notes: tuple[str, ...]  # keys that change nothing here, lengths that are estimates
+    runs: int = 0  # finished ones of the group, whose pace `seconds` is estimated by
+    seconds: float | None = None  # of labelling, one worker; None where no run gives a pace
+
+    @property
+    def tokens_per_turn(self) -> float:
+        """Mean tokens through the model, both tasks."""
+        return _tokens(self.tasks) / self.turns
+
+
+def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], examples: Sequence[Example], count: Count,
+              context_length: int) -> TaskPlan:
+    """Work out one task over all turns. `examples` are shown in the sample prompt, as many as the job asks for.
+
+    With prompts read once each, a turn costs its own part, twice where the channel prompt scores, the labels that are sampled
+    and n that are scored there: each with the text after it, but for `pmi`.
+    """
+    if section.model.model_type == "none":
+        return _without_model(task, dialogues)
+    generation = section.generation_cfg
+    draws, n = generation.sampling_args.draws, generation.sampling_args.n
+    k = section.retriever.k_examples if section.retriever.is_enabled else 0
+    turns = [turn for dialogue in dialogues for turn in dialogue.turns if _has_text(task, turn)]
+    lengths = tuple(count([task.question(turn, {}, "direct") for turn in turns]))
+    observed = count([task.observed(turn) for turn in turns])
+    example_tokens = fmean(lengths) + LABEL_TOKENS if lengths else 0.0
+    preamble = count([task.preamble])[0]
+    room = context_length - generation.sampling_args.max_new_tokens
+    own = sum(lengths) + len(turns) * k * example_tokens
+    ranking = generation.generation_mode
+    texts = sum(observed) if scores_text(ranking) else 0
+    score = own + n * (LABEL_TOKENS * len(turns) + texts) if uses_channel(ranking) else 0
+    prompts = [preamble + round(k * example_tokens) + tokens for tokens in lengths]
+    over_long = tuple((turn.dialogue_id, turn.turn_id, tokens) for turn, tokens in zip(turns, prompts, strict=True)
+                      if tokens > room)
+    return TaskPlan(
+        name=task.name, model=_model_name(section), prompt=_sample_prompt(task, turns, examples[:k]),
+        preamble_tokens=preamble, prompt_tokens=tuple(prompts), example_tokens=example_tokens, k_examples=k,
+        context_length=context_length, over_long=over_long, skipped=sum(len(d.turns) for d in dialogues) - len(turns),
+        tokens_to_sample=round(own + draws * LABEL_TOKENS * len(turns)) + preamble,
+        tokens_to_score=round(score) + (preamble if score else 0))
+
+
+def _without_model(task: Task, dialogues: Sequence[Dialogue]) -> TaskPlan:
+    """Proposals alone: no prompt, no tokens."""
+    skipped = sum(not _has_text(task, turn) for dialogue in dialogues for turn in dialogue.turns)
+    return TaskPlan(name=task.name, model="none", prompt="", preamble_tokens=0, prompt_tokens=(), example_tokens=0.0,
+                    k_examples=0, context_length=0, over_long=(), tokens_to_sample=0, tokens_to_score=0, skipped=skipped)
+
+
+def make_plan(job: Job, dialogues: Sequence[Dialogue], tasks: Sequence[TaskPlan], notes: Sequence[str],
+              finished: Sequence[ManifestEntry] = ()) -> Plan:
+    """Put the parts together. `finished`: runs by whose tokens a second the time is estimated."""
+    turns = sum(len(dialogue.turns) for dialogue in dialogues)
+    tokens, seconds = sum(entry.tokens for entry in finished), sum(entry.seconds for entry in finished)
+    estimate = _tokens(tasks) * seconds / tokens if tokens and seconds else None
+    return Plan(job.run, job.manifest.group_id, len(dialogues), turns, tuple(tasks), tuple(notes),
+                len(finished) if estimate is not None else 0, estimate)
+
+
+def _tokens(tasks: Sequence[TaskPlan]) -> int:
+    return sum(task.tokens_to_sample + task.tokens_to_score for task in tasks)
+
+
+def _model_name(section: TaskSection) -> str:
+    return "scripted" if section.model.model_type == "scripted" else section.model.model_name_or_path
+
+
+def _has_text(task: Task, turn: Turn) -> bool:
+    try:
+        return bool(task.observed(turn))
+    except TurnError:
+        return False
+
+
+def _sample_prompt(task: Task, turns: Sequence[Turn], examples: Sequence[Example]) -> str:
+    if not turns:
+        return ""
+    shown = "".join(task.example(example, "direct") for example in examples)
+    return task.preamble + shown + task.question(turns[len(turns) // 2], {}, "direct")

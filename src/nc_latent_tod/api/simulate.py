@@ -1,0 +1,114 @@
+"""Simulated dialogues to files, and the tables that they are made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from nc_latent_tod.corpus.entities import load_entities
+from nc_latent_tod.corpus.label_files import write_bytes, write_examples
+from nc_latent_tod.corpus.packaged import packaged_wording
+from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
+from nc_latent_tod.dialogue import Dialogue
+from nc_latent_tod.errors import ConfigError, RetryableError
+from nc_latent_tod.evaluation.responses.simulated import benchmark_files
+from nc_latent_tod.schema import Schema
+from nc_latent_tod.simulate import SimulatedDialogue, Wording, examples
+from nc_latent_tod.tasks.database import Database
+
+_BLANKS = frozenset({"value", "other", "service"})
+
+Entities = Mapping[str, Sequence[Mapping[str, str]]]
+
+
+def world(schema: str, entities: str | None, wording: str | None) -> tuple[Schema, Entities, Wording]:
+    """Read schema, entity table (`load_entities`) and wording; `packaged:NAME` or files. Raises `ConfigError`.
+
+    What is not named is the packaged one for the packaged schema, and nothing for another.
+    """
+    if schema.startswith(PACKAGED):
+        entities, wording = entities or f"{PACKAGED}entities", wording or f"{PACKAGED}wording"
+    loaded = load_schema(schema)
+    return loaded, _entities(entities, loaded) if entities else {}, _wording(wording) if wording else Wording()
+
+
+def _entities(name: str, schema: Schema) -> Entities:
+    """The table as labelling reads it, without columns that the schema does not have: dialogues cannot be about them."""
+    table = load_entities(name, schema)
+    return {service: [{slot: value for slot, value in row.items() if slot in schema.service(service).slots_by_name}
+                      for row in rows] for service, rows in table.items()}
+
+
+def _wording(name: str) -> Wording:
+    words = packaged_wording() if name.startswith(PACKAGED) else read_json(Path(name))
+    if not (isinstance(words, Mapping) and all(isinstance(part, Mapping) for part in words.values())):
+        raise ConfigError(f'{name}: a wording is {{"services": {{name: {{...}}}}, "slots": {{"service.slot": {{...}}}}}}.')
+    for owner, phrases in ((owner, phrases) for part in words.values() for owner, phrases in part.items()):
+        if not (isinstance(phrases, Mapping) and all(map(_are_phrases, phrases.values()))):
+            raise ConfigError(f"{name}: the words for {owner!r} are {{kind: [phrase, ...]}}, and a phrase may hold "
+                              f"{', '.join(f'{{{blank}}}' for blank in sorted(_BLANKS))} and no other braces.")
+    return Wording.from_json(words)
+
+
+def _are_phrases(value: Any) -> bool:
+    try:
+        return all(name is None or name in _BLANKS for phrase in ([value] if isinstance(value, str) else value)
+                   for _, name, _, _ in Formatter().parse(phrase))
+    except (TypeError, ValueError):
+        return False
+
+
+def read_json(path: Path) -> Any:
+    """Decoded JSON of a file. Raises `ConfigError` naming it."""
+    try:
+        decoded = json.loads(path.read_text(encoding="utf-8-sig"))
+        json.dumps(decoded, ensure_ascii=False).encode()
+        return decoded
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{path}: text that is not valid Unicode ({error.object[error.start:error.end]!r}).") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not JSON: {error}.") from error
+
+
+def write_corpus(simulated: Iterable[SimulatedDialogue], folder: Path) -> dict[str, Any]:
+    """Write `logs.jsonl` (text alone) and `gold.jsonl.gz` (a label file) into a new folder; counts and paths.
+
+    Raises `ConfigError` where a file is already there, `RetryableError` where the disk refuses.
+    """
+    logs, gold = folder / "logs.jsonl", folder / "gold.jsonl.gz"
+    for path in (logs, gold):
+        if path.exists():
+            raise ConfigError(f"{path} exists already: name another folder with --out.")
+    dialogues = list(simulated)
+    rows = [example for one in dialogues for example in examples(one)]
+    text = "".join(json.dumps(_log(one.dialogue), ensure_ascii=False) + "\n" for one in dialogues)
+    write_examples(gold, rows)
+    try:
+        write_bytes(logs, text.encode())
+    except RetryableError:
+        gold.unlink()  # or the next attempt would find it
+        raise
+    return {"dialogues": len(dialogues), "turns": len(rows), "logs": str(logs), "gold": str(gold)}
+
+
+def write_benchmark(simulated: Sequence[SimulatedDialogue], schema: Schema, entities: Entities, folder: Path) -> str:
+    """Write what the dialogues' users wanted as a benchmark folder (split `test`); its path."""
+    for name, content in benchmark_files(simulated, Database(schema, entities), "test").items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return str(folder)
+
+
+def _log(dialogue: Dialogue) -> dict[str, Any]:
+    """One dialogue as own logs are given: who said what."""
+    first = dialogue.turns[0].last_system_utterance
+    spoken = [("system", first), *((speaker, text) for turn in dialogue.turns for speaker, text in (
+        ("user", turn.user_utterance), ("system", turn.system_response)))]
+    return {"dialogue_id": dialogue.dialogue_id,
+            "turns": [{"speaker": speaker, "utterance": text} for speaker, text in spoken if text]}

@@ -1,0 +1,147 @@
+"""Commands on the embedded default: `quickstart`, `simulate`, `train-tiny`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json, program, remark, standard_error, standard_output
+from nc_latent_tod.errors import ConfigError
+
+app = typer.Typer()
+
+WORKERS = 2  # of the quickstart
+SHOWN = ("joint_goal_accuracy", "turn_accuracy", "slot_f1", "act_f1", "act_slot_value_f1", "failed_turns")
+
+
+class Part(StrEnum):
+    """Which part of the utterance templates or entities is used."""
+
+    train = "train"
+    heldout = "heldout"
+    all = "all"
+
+
+SchemaOption = Annotated[str, typer.Option("--schema", help="A schema.json, or packaged:schema.")]
+EntitiesOption = Annotated[str | None, typer.Option("--entities", show_default=False,
+                                                    help="An entity table, as in jobs. Default: the packaged one for the "
+                                                         "packaged schema, else none: values are those that the schema lists.")]
+WordingOption = Annotated[str | None, typer.Option("--wording", show_default=False,
+                                                   help="Phrases as JSON. Default: the packaged ones for the packaged "
+                                                        "schema, else made from the schema's names.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result.")]
+
+
+@app.command(epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod quickstart --logs logs.jsonl --schema schema.json"))
+def quickstart(
+    out: Annotated[Path | None, typer.Option("--out", show_default=False, help="The folder of everything that it writes. "
+                                             "Default: quickstart, or own_logs with --logs.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of reusing finished runs. With --logs it always "
+                                                        "does, and this deletes what other jobs made there too.")]
+    = False,
+    logs: Annotated[str | None, typer.Option("--logs", metavar="FILE", show_default=False,
+                                             help="Label these dialogues (JSONL, CSV or a folder) instead of the packaged "
+                                                  "ones, without a model: schema, entity table and rules.")] = None,
+    schema: Annotated[str | None, typer.Option("--schema", metavar="FILE", show_default=False,
+                                               help="The schema of --logs.")] = None,
+    entities: Annotated[str | None, typer.Option("--entities", metavar="TABLE", show_default=False,
+                                                 help="The entity table of --logs: names and other values that the schema "
+                                                      "leaves open.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Label, publish and score packaged dialogues with the packaged model; or label your own logs with no model at all."""
+    if logs is not None:
+        from nc_latent_tod.cli.views.own_logs import label_own_logs
+
+        label_own_logs(out or Path("own_logs"), logs, schema, entities, fresh=fresh, as_json=as_json)
+        return
+    if schema or entities:
+        raise ConfigError("--schema and --entities go with --logs: the packaged dialogues have a schema of their own.")
+    _packaged_quickstart(out or Path("quickstart"), fresh=fresh, as_json=as_json)
+
+
+def _packaged_quickstart(out: Path, *, fresh: bool, as_json: bool) -> None:
+    from nc_latent_tod.api.quickstart import CORPUS, GOLD, GROUP
+    from nc_latent_tod.api.quickstart import quickstart as run
+    from nc_latent_tod.cli.stop import orderly_stop
+    from nc_latent_tod.cli.views.progress import LiveProgress
+    from nc_latent_tod.cli.views.scores import show_scores
+    from nc_latent_tod.cli.workers import start_workers
+    from nc_latent_tod.corpus.load import load_dialogues
+    from nc_latent_tod.pipeline.run import Control
+
+    with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
+        done = run(out, lambda queue: start_workers(WORKERS, ["work", "--drain", "--queue", str(queue)], threads=None,
+                                               on_signal=stop.ask),
+                   control=Control(should_stop=stop.is_asked_for, report=progress.job), fresh=fresh, say=remark)
+    if as_json:
+        print_json(dict(done.summary))
+        return
+    standard_output().print(show_scores(done.scores, only=SHOWN))
+    [shown] = load_dialogues(CORPUS, "train_31_32")  # of a job that had examples
+    typer.echo(f"""
+dataset  {done.summary['dataset']}
+figures  {done.folder}/summary.json
+
+Next:
+  {program()} explain {GROUP} {shown.dialogue_id} 2 --job {done.folder}/jobs/dependents/train_30_40.json
+  {program()} plan {done.folder}/jobs/job_0.json
+  {program()} evaluate --group-id {GROUP} --manifest {done.folder}/manifest --gold {GOLD}""")
+
+
+@app.command(epilog=epilog("nc-latent-tod simulate --dialogues 40 --out simulated"))
+def simulate(
+    out: Annotated[Path, typer.Option("--out", show_default=False, help="A folder for logs.jsonl and gold.jsonl.gz.")],
+    dialogues: Annotated[int, typer.Option("--dialogues", min=1, help="How many.")] = 40,
+    seed: SeedOption = 0,
+    schema: SchemaOption = "packaged:schema",
+    entities: EntitiesOption = None,
+    wording: WordingOption = None,
+    templates: Annotated[Part, typer.Option("--templates", help="Utterance templates: those for training, or others.")]
+    = Part.heldout,
+    entity_split: Annotated[Part, typer.Option("--entity-split", help="Entities: those for training, or others.")] = Part.all,
+    max_services: Annotated[int, typer.Option("--max-services", min=1, help="Services a dialogue, at most.")] = 3,
+    with_goals: Annotated[bool, typer.Option("--with-goals", help="Also write goals, bookings, database and references to "
+                                                                  "OUT/data, for evaluate-agent and score-predictions.")]
+    = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write simulated dialogues and their gold labels, from any schema and entity table."""
+    from nc_latent_tod.api.simulate import world, write_benchmark, write_corpus
+    from nc_latent_tod.simulate import simulate as simulated
+
+    made_of = world(schema, entities, wording)
+    made = list(simulated(*made_of, n=dialogues, seed=seed, templates=templates.value, max_services=max_services,
+                          entity_split=entity_split.value))
+    written = write_corpus(made, out)
+    if with_goals:
+        written["data"] = write_benchmark(made, made_of[0], made_of[1], out / "data")
+    if as_json:
+        print_json(written)
+    else:
+        typer.echo("{dialogues} dialogues with {turns} turns in {logs}, gold labels in {gold}".format(**written)
+                   + (f", goals and database in {written['data']}" if with_goals else ""))
+
+
+@app.command("train-tiny", epilog=epilog("nc-latent-tod train-tiny --out tiny --steps 4000"))
+def train_tiny(
+    out: Annotated[Path, typer.Option("--out", show_default=False, help="The run's folder; a run found there goes on.")],
+    steps: Annotated[int | None, typer.Option("--steps", min=1, show_default=False, help="Optimiser steps.")] = None,
+    seed: SeedOption = 0,
+    schema: SchemaOption = "packaged:schema",
+    entities: EntitiesOption = None,
+    wording: WordingOption = None,
+) -> None:
+    """Train a tiny model of StarCoder's architecture on simulated dialogues, from scratch. Stop it and it can go on."""
+    from nc_latent_tod.api.simulate import world
+    from nc_latent_tod.cli.views.progress import LiveProgress
+    from nc_latent_tod.training.loop import TrainConfig
+    from nc_latent_tod.training.tiny import train_tiny as train
+
+    config = TrainConfig(seed=seed) if steps is None else TrainConfig(seed=seed, steps=steps)
+    with LiveProgress(standard_error()) as progress:
+        checkpoint = train(*world(schema, entities, wording), out, config, report=progress.training)
+    typer.echo(f"The checkpoint is in {checkpoint}: name it as model.model_name_or_path, with model_type huggingface.")

@@ -1,0 +1,1 @@
+"""What commands show: tables and panels of what `api` returns."""

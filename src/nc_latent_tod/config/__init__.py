@@ -1,0 +1,1 @@
+"""All that files may say: job files and the sections they share, checked whole before anything is loaded."""

@@ -1,0 +1,1 @@
+"""The layouts that dialogues come in, one file each."""

@@ -1,0 +1,1 @@
+"""Annotations of a corpus as labels, for scores alone."""

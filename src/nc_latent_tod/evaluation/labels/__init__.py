@@ -1,0 +1,1 @@
+"""Scores of labels against gold, and of labels against labels. Pure."""

@@ -1,0 +1,1 @@
+"""Inform, Success and BLEU of responses, in parity with the community's evaluator."""

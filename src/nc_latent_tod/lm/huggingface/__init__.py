@@ -1,0 +1,1 @@
+"""Causal language models of transformers, in this process."""

@@ -1,0 +1,45 @@
+"""Weights of proposals from a round's labels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from nc_latent_tod.corpus.label_files import write_bytes
+from nc_latent_tod.errors import ParseError
+from nc_latent_tod.labels import Example
+from nc_latent_tod.notation.parsing import parse_change
+from nc_latent_tod.proposals.ranker import Reading, features, learn
+from nc_latent_tod.ranking.confidence import shares
+from nc_latent_tod.schema import Schema
+
+
+def learn_ranker(labels: Mapping[tuple[str, int], Example], schema: Schema, folder: Path,
+                 temperature: float = 1.0) -> str:
+    """Learn from a round's candidates and their shares; the path of the file, which is called after what it holds."""
+    turns = []
+    for (dialogue_id, turn_id), example in sorted(labels.items()):
+        before = labels.get((dialogue_id, turn_id - 1))
+        turns.append((dialogue_id, _readings(example, before, schema, temperature)))
+    text = json.dumps({"weights": learn(turns).weights}, indent=1, ensure_ascii=False).encode()
+    path = folder / f"ranker-{hashlib.sha256(text).hexdigest()[:12]}.json"
+    write_bytes(path, text)
+    return str(path)
+
+
+def _readings(example: Example, before: Example | None, schema: Schema, temperature: float) -> list[Reading]:
+    outcome = example.label.tasks.get("dst")
+    if outcome is None or outcome.chosen is None:
+        return []
+    said, earlier = example.label.acts, before.label.acts if before else ()
+    found: list[Reading] = []
+    for candidate, share in zip(outcome.candidates, shares(outcome, temperature), strict=True):
+        if candidate.error is None:
+            try:
+                change = parse_change(candidate.text, schema, example.prior_state, normalise=False)
+            except ParseError:
+                continue  # a reference whose value is gone: not a reading of this turn any more
+            found.append((share, features(change, example.prior_state, example.turn, said, earlier)))
+    return found
