@@ -9,7 +9,7 @@ from toy_schema import SCHEMA
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ParseError, TurnError
 from nc_latent_tod.labels import Act
-from nc_latent_tod.tasks import fit_prompt
+from nc_latent_tod.tasks.fitting import fit_prompt
 from nc_latent_tod.tasks.policy import Policy
 from nc_latent_tod.tasks.response import Responding
 

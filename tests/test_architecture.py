@@ -10,34 +10,57 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nc_latent_tod"
 
-LAYERS = {
-    0: {"__init__", "errors", "dialogue", "schema", "schema_spec", "labels", "job", "durable", "aws", "s3", "logs", "phases",
-        "process_id"},
-    1: {"corpus", "queues", "manifests", "retrieval", "lm", "simulate"},
-    2: {"proposals", "grammar", "tasks", "prompts", "parsing", "printing", "normalise", "noisy_channel", "delexicalise",
-        "diversity", "database", "metrics", "confidence"},
-    3: {"labeller", "inference", "agent", "asking", "proposing", "evaluation"},
-    4: {"pipeline", "progress", "seeding", "plan", "explain", "worker", "publish", "report", "training", "finetune",
-        "agent_evaluation", "orphans", "migrate", "reuse"},
-    5: {"cli", "build", "connect", "em", "quickstart", "own_logs", "experiments", "__main__"},
-}
-"""A module or package of `nc_latent_tod` has one layer. A new one is entered here."""
+VALUES = {"__init__", "errors", "dialogue", "labels", "schema"}
+"""The vocabulary, which every room may import and which imports nothing but itself."""
 
-LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
+ROOMS: dict[str, tuple[int, set[str]]] = {
+    "__main__": (6, {"cli"}),
+    "cli": (6, {"api", "rounds", "worker", "config", "system", "agent", "corpus", "evaluation", "manifests", "pipeline",
+                "publish", "queues", "report", "simulate", "training"}),
+    "experiments": (6, {"cli"}),
+    "rounds": (5, {"api", "config", "corpus", "evaluation", "manifests", "notation", "proposals", "publish", "ranking",
+                   "system"}),
+    "api": (5, {"agent", "config", "corpus", "evaluation", "labelling", "lm", "manifests", "notation", "pipeline", "proposals",
+                "publish", "queues", "ranking", "report", "retrieval", "simulate", "system", "tasks", "training"}),
+    "worker": (4, {"pipeline", "queues", "system"}),
+    "pipeline": (4, {"config", "corpus", "labelling", "lm", "manifests", "retrieval", "system"}),
+    "publish": (4, {"corpus", "manifests", "ranking", "system"}),
+    "report": (4, {"evaluation", "manifests", "ranking"}),
+    "training": (4, {"config", "corpus", "lm", "simulate", "system", "tasks"}),
+    "labelling": (3, {"lm", "notation", "proposals", "ranking", "retrieval", "system", "tasks"}),
+    "agent": (3, {"labelling", "notation", "tasks"}),
+    "evaluation": (3, {"corpus", "notation", "ranking", "simulate", "tasks"}),
+    "tasks": (2, {"notation"}),
+    "ranking": (2, {"notation"}),
+    "notation": (2, set()),
+    "proposals": (2, set()),
+    "corpus": (1, {"system"}),
+    "queues": (1, {"system"}),
+    "manifests": (1, {"system"}),
+    "retrieval": (1, set()),
+    "lm": (1, {"system"}),
+    "simulate": (1, set()),
+    "config": (0, set()),
+    "system": (0, set()),
+}
+"""A room of `nc_latent_tod` has a floor, and rooms that it may import. A new room at the top is a decision: enter it here."""
+
+PURE = {"tasks", "ranking", "notation", "proposals", "evaluation.labels"}
 WORLD = {"os", "io", "pathlib", "shutil", "socket", "subprocess", "tempfile", "urllib", "fsspec", "torch"}
-ONLY_BUILD_IMPORTS = {"lm.huggingface", "retrieval.dense", "retrieval.encoder", "queues.sqs", "manifests.dynamo"}
-_MODELS = {"lm", "retrieval", "training", "finetune"}
-MAY_IMPORT = {"torch": _MODELS, "transformers": _MODELS,
-              "faiss": {"retrieval"}, "prometheus_client": {"cli"}, "boto3": {"aws"}, "botocore": {"aws", "s3", "queues"}}
+BACKENDS = {"lm.huggingface.model", "lm.openai.model", "retrieval.dense", "retrieval.encoder", "queues.sqs.queue",
+            "manifests.dynamo"}  # for `api` alone
+_MODELS = {"lm", "retrieval", "training"}
+MAY_IMPORT = {"torch": _MODELS, "transformers": _MODELS, "faiss": {"retrieval"}, "prometheus_client": {"cli"},
+              "boto3": {"system"}, "botocore": {"system", "queues"}, "rich": {"cli"}, "typer": {"cli"}}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "breakpoint"}
 UNSAFE_IMPORTS = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib"}
 DOMAINS = {"hotel", "restaurant", "attraction", "taxi", "hospital", "police"}
-MAY_NAME_DOMAINS = {"evaluation.multiwoz"}  # adapters of an evaluation
+MAY_NAME_DOMAINS = {"evaluation.responses.multiwoz"}  # adapters of an evaluation
 MAX_LINES = 250
 
 
 def modules(root: Path) -> Iterator[tuple[str, str, ast.Module]]:
-    """The layer table's unit, the dotted name below the package, and the syntax tree of every module."""
+    """The room, the dotted name below the package, and the syntax tree of every module."""
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
         dotted = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
@@ -55,47 +78,62 @@ def imported(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 
 def own(name: str) -> str | None:
-    """The unit that `nc_latent_tod.x.y` belongs to; None for other packages."""
+    """The room that `nc_latent_tod.x.y` belongs to; None for other packages."""
     package, _, rest = name.partition(".")
     if package != "nc_latent_tod":
         return None
-    unit = rest.split(".")[0]
-    return unit if unit in LAYER_OF else "__init__"
+    room = rest.split(".")[0]
+    return room if room in ROOMS or room in VALUES else "__init__"
 
 
 def import_violations(root: Path) -> list[str]:
     found = []
-    for unit, dotted, tree in modules(root):
-        if unit not in LAYER_OF:
-            found.append(f"{dotted} has no layer")
+    for room, dotted, tree in modules(root):
+        if room not in ROOMS and room not in VALUES:
+            found.append(f"{dotted} is no room of the house")
             continue
-        layer = LAYER_OF[unit]
+        allowed = {room} | VALUES | (ROOMS[room][1] if room in ROOMS else set())
+        is_pure = any(f"{dotted}.".startswith(f"{pure}.") for pure in PURE)
         for name, line in imported(tree):
             target = own(name)
-            if layer == 2 and target is None and name.split(".")[0] in WORLD:
+            if is_pure and target is None and name.split(".")[0] in WORLD:
                 found.append(f"{dotted}:{line} is pure but imports {name}")
-            if target is None or target == unit or (unit, target) == ("__init__", "__init__"):
-                continue
-            below = LAYER_OF[target]
-            is_allowed = below <= layer and not (layer == 1 and below == 1) and not (layer == 2 and below == 1)
-            if not is_allowed:
-                found.append(f"{dotted}:{line} (layer {layer}) imports {target} (layer {below})")
+            if target is not None and target not in allowed:
+                found.append(f"{dotted}:{line} imports {target}, which {room} may not")
     return found
 
 
 def heavy_imports(root: Path) -> list[str]:
     """Imports of heavy libraries and of the backends that need them, in places where they have no business."""
     found = []
-    for unit, dotted, tree in modules(root):
+    for room, dotted, tree in modules(root):
         for name, line in imported(tree):
             package, _, rest = name.partition(".")
-            if unit not in MAY_IMPORT.get(package, {unit}):
+            if room not in MAY_IMPORT.get(package, {room}):
                 found.append(f"{dotted}:{line} imports {package}")
-            backend = ".".join(rest.split(".")[:2])
-            may = {"build", "connect", backend.split(".")[0]}
-            if package == "nc_latent_tod" and backend in ONLY_BUILD_IMPORTS and unit not in may:
+            backend = next((known for known in BACKENDS if f"{rest}.".startswith(f"{known}.")), "")
+            if package == "nc_latent_tod" and backend and room not in {"api", backend.split(".")[0]}:
                 found.append(f"{dotted}:{line} imports {backend}")
     return found
+
+
+def prints(root: Path) -> list[str]:
+    """Calls of `print`, and writes to stdout and stderr, outside the command line."""
+    found = []
+    for room, dotted, tree in modules(root):
+        for node in ast.walk(tree):
+            if room in {"cli", "experiments", "__main__"} or not isinstance(node, ast.Call):
+                continue
+            if ast.unparse(node.func) in {"print", "sys.stdout.write", "sys.stderr.write"}:
+                found.append(f"{dotted}:{node.lineno} calls {ast.unparse(node.func)}")
+    return found
+
+
+def procedures_of_inits(root: Path) -> list[str]:
+    """Public functions of `__init__` files, which hold a contract or names: whoever wants a value must not load a procedure."""
+    return [f"{path.parent.relative_to(root)} defines {node.name}" for path in sorted(root.rglob("__init__.py"))
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
 
 
 def import_cycle(root: Path) -> list[str]:
@@ -143,7 +181,7 @@ def unsafe(root: Path) -> list[str]:
                 is_method = isinstance(node.func, ast.Attribute) and called in {"eval", "compile"}
                 if called in UNSAFE_CALLS and not is_method:
                     found.append(f"{dotted}:{node.lineno} calls {called}")
-            if isinstance(node, ast.ExceptHandler) and dotted != "worker":
+            if isinstance(node, ast.ExceptHandler) and dotted != "worker.worker":
                 caught = getattr(node.type, "id", None if node.type else "everything")
                 if caught in {"Exception", "BaseException", "everything"}:
                     found.append(f"{dotted}:{node.lineno} catches {caught}")
@@ -172,18 +210,38 @@ def tree_of(root: Path, **files: str) -> Path:
     return root
 
 
-def test_imports_point_down_only():
+def test_imports_are_those_of_the_table():
     assert import_violations(SOURCE) == []
 
 
-def test_only_build_imports_the_heavy_backends():
+def test_the_table_points_down_only_and_never_sideways_in_the_outside_world():
+    floor = {room: number for room, (number, _) in ROOMS.items()}
+    wrong = [f"{room} -> {other}" for room, (number, others) in ROOMS.items() for other in others
+             if floor[other] > number or (number == floor[other] == 1) or (number == 2 and floor[other] < 2)]
+
+    assert wrong == []
+
+
+def test_every_room_of_the_table_stands():
+    assert {room for room in ROOMS if not (SOURCE / room).is_dir() and not (SOURCE / f"{room}.py").exists()} == set()
+
+
+def test_only_api_imports_the_heavy_backends():
     assert heavy_imports(SOURCE) == []
 
 
 def test_a_heavy_import_elsewhere_is_found(tmp_path):
-    root = tree_of(tmp_path, labeller="from nc_latent_tod.lm.huggingface import load", cli="def f():\n    import torch")
+    root = tree_of(tmp_path, labelling="from nc_latent_tod.lm.huggingface.model import load", cli="def f():\n    import torch")
 
-    assert heavy_imports(root) == ["cli:2 imports torch", "labeller:1 imports lm.huggingface"]
+    assert heavy_imports(root) == ["cli:2 imports torch", "labelling:1 imports lm.huggingface.model"]
+
+
+def test_only_the_command_line_prints():
+    assert prints(SOURCE) == []
+
+
+def test_a_print_in_api_is_found(tmp_path):
+    assert prints(tree_of(tmp_path, api__slash__label="print('done')")) == ["api.label:1 calls print"]
 
 
 def test_no_module_imports_itself_through_others():
@@ -193,12 +251,13 @@ def test_no_module_imports_itself_through_others():
 @pytest.mark.parametrize(
     ("module", "text", "found"),
     [
-        ("labels", "from nc_latent_tod.tasks import dst", "labels:1 (layer 0) imports tasks (layer 2)"),
-        ("queues", "import nc_latent_tod.manifests", "queues:1 (layer 1) imports manifests (layer 1)"),
-        ("tasks", "from nc_latent_tod import lm", "tasks:1 (layer 2) imports lm (layer 1)"),
-        ("corpus", "def f():\n    from nc_latent_tod.cli import main", "corpus:2 (layer 1) imports cli (layer 5)"),
-        ("prompts", "import pathlib", "prompts:1 is pure but imports pathlib"),
-        ("helpers", "", "helpers has no layer"),
+        ("labels", "from nc_latent_tod.tasks import dst", "labels:1 imports tasks, which labels may not"),
+        ("queues", "import nc_latent_tod.manifests", "queues:1 imports manifests, which queues may not"),
+        ("tasks", "from nc_latent_tod import lm", "tasks:1 imports lm, which tasks may not"),
+        ("corpus", "def f():\n    from nc_latent_tod.cli import main", "corpus:2 imports cli, which corpus may not"),
+        ("publish", "from nc_latent_tod.report import page", "publish:1 imports report, which publish may not"),
+        ("notation", "import pathlib", "notation:1 is pure but imports pathlib"),
+        ("helpers", "", "helpers is no room of the house"),
     ],
 )
 def test_an_import_that_points_up_or_sideways_is_found(tmp_path, module, text, found):
@@ -243,3 +302,26 @@ def test_importing_the_package_costs_no_heavy_library():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_an_init_holds_no_procedure():
+    allowed = {"cli defines main", "cli defines options",  # the application itself
+               "schema defines attribute", "schema defines identifier"}  # of the vocabulary
+
+    assert set(procedures_of_inits(SOURCE)) - allowed == set()
+
+
+def test_a_procedure_in_an_init_is_found(tmp_path):
+    assert procedures_of_inits(tree_of(tmp_path, worker__slash____init__="def run(): ...")) == ["worker defines run"]
+
+
+def test_what_a_file_may_say_is_read_without_a_heavy_library():
+    files = [path for room in ("config", "queues", "manifests", "schema") for path in (SOURCE / room).rglob("*.py")]
+    parts = [path.relative_to(SOURCE.parent).with_suffix("").parts for path in [*files, SOURCE / "labels.py"]]
+    names = sorted(".".join(part).removesuffix(".__init__") for part in parts)
+    code = (f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\n"
+            "print(sorted({'torch', 'transformers', 'datasets'} & set(sys.modules)))")
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert len(names) > 40 and done.stdout.strip() == "[]"

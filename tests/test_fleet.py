@@ -131,8 +131,8 @@ def test_whoever_looks_at_a_queue_does_not_wait_for_what_labels(tmp_path: Path) 
     FolderQueue(path)
     code = ("import sys\nfrom nc_latent_tod.cli import app\n"
             f"for command in ('status', 'workers'):\n    app([command, '--queue', {path!r}], standalone_mode=False)\n"
-            "print(sorted(set(sys.modules) & {'numpy', 'nc_latent_tod.labelling.labeller', 'nc_latent_tod.pipeline.run',
-                         'boto3'}))")
+            "heavy = {'numpy', 'nc_latent_tod.labelling.labeller', 'nc_latent_tod.pipeline.run', 'boto3'}\n"
+            "print(sorted(set(sys.modules) & heavy))")
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 

@@ -12,7 +12,7 @@ from tiny_models import plain_logprobs, tiny_lm
 from toy_labelling import corpus, inference, label, labeller, turns
 from toy_schema import SCHEMA
 
-from nc_latent_tod.api.explain import Explanation, TaskExplanation, reason
+from nc_latent_tod.api.explain import Explanation, TaskExplanation
 from nc_latent_tod.api.plan import plan_task
 from nc_latent_tod.cli.views.explanation import show_explanation
 from nc_latent_tod.config.job import parse_job
@@ -21,6 +21,7 @@ from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.ranking.noisy_channel import merge, posterior, rank, score
+from nc_latent_tod.ranking.reasons import reason
 from nc_latent_tod.report.collect import collect
 from nc_latent_tod.report.page import page
 from nc_latent_tod.tasks.dst import StateTracking

@@ -8,11 +8,12 @@ import pytest
 from aws_server import LocalAws
 
 from nc_latent_tod.api.migrate import Migrated, migrate
-from nc_latent_tod.corpus.label_files import read_bytes, write_examples
+from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.manifests.dynamo import DynamoManifest
 from nc_latent_tod.manifests.local import LocalManifest
+from nc_latent_tod.system.files import read_bytes
 
 
 @pytest.fixture(params=["local to dynamo", "dynamo to local"])

@@ -9,11 +9,12 @@ import pytest
 from aws_server import LocalAws
 
 from nc_latent_tod.api.gc import find_orphans, remove_orphans
-from nc_latent_tod.corpus.label_files import read_examples, write_bytes, write_examples
+from nc_latent_tod.corpus.label_files import read_examples, write_examples
 from nc_latent_tod.errors import DamagedError
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
 from nc_latent_tod.pipeline.checkpoint import Checkpoint
+from nc_latent_tod.system.files import write_bytes
 
 HEADER = {"job": {"manifest": {"group_id": "g"}}, "seed_run_ids": []}
 

@@ -23,7 +23,8 @@ def id_of(process: subprocess.Popen[str]) -> ProcessId:
 
 @pytest.fixture
 def other():
-    code = "from nc_latent_tod.system.process_id import *; i = ProcessId.of_this(); print(i.machine, i.pid, i.started, flush=True)"
+    code = ("from nc_latent_tod.system.process_id import *; i = ProcessId.of_this(); "
+            "print(i.machine, i.pid, i.started, flush=True)")
     process = subprocess.Popen([sys.executable, "-c", f"{code}; {SLEEP}"], stdout=subprocess.PIPE, text=True)
     yield process
     process.kill()

@@ -7,9 +7,9 @@ from toy_schema import SCHEMA
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import TurnError
 from nc_latent_tod.labels import Act, Example, gold_label
-from nc_latent_tod.tasks import fit_prompt
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
+from nc_latent_tod.tasks.fitting import fit_prompt
 
 PRIOR = {"stay": {"area": "east"}}
 TURN = Turn("d", 1, 'The "Mill"?', "Yes, for 4\nstars", "Lindsay's it is.")

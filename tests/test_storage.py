@@ -11,11 +11,12 @@ import fsspec
 import pytest
 from aws_server import LocalAws
 
-from nc_latent_tod.corpus.label_files import create_bytes, read_examples, write_bytes, write_examples
+from nc_latent_tod.corpus.label_files import read_examples, write_examples
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, DamagedError, RetryableError
 from nc_latent_tod.labels import Example, Label
 from nc_latent_tod.pipeline.checkpoint import Checkpoint
+from nc_latent_tod.system.files import create_bytes, write_bytes
 from nc_latent_tod.system.s3 import S3FileSystem
 
 

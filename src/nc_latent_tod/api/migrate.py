@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nc_latent_tod.corpus.label_files import read_bytes, write_bytes
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.pipeline.seeding import stored_embeddings
+from nc_latent_tod.system.files import read_bytes, write_bytes
 
 
 @dataclass(frozen=True, slots=True)

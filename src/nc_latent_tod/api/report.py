@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nc_latent_tod.api.backends import schema_of as schema_of_job
+from nc_latent_tod.api.backends import schema_of
 from nc_latent_tod.api.connect import manifest_at, open_manifest
-from nc_latent_tod.api.groups import schema_of_group
+from nc_latent_tod.api.groups import schema_of_group, schema_with
 from nc_latent_tod.api.jobs import read_job
-from nc_latent_tod.cli.views.scores import schema_of
 from nc_latent_tod.corpus.gold.load import load_gold
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.schemas import load_schema
@@ -28,7 +27,7 @@ def group_report(group: str, *, manifest: str, schema: str | None, job_file: Pat
     """
     job = read_job(job_file) if job_file else None
     stored = open_manifest(job.manifest) if job else manifest_at(manifest, group)
-    chosen = load_schema(schema) if schema else schema_of_job(job) if job else schema_of(gold, None) if gold else None
+    chosen = load_schema(schema) if schema else schema_of(job) if job else schema_with(gold, None) if gold else None
     runs = _runs(stored, group)
     followed = chosen or schema_of_group(stored, group)
     return collect(group, runs, _examples(runs), followed,

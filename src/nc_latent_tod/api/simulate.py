@@ -9,7 +9,7 @@ from string import Formatter
 from typing import Any
 
 from nc_latent_tod.corpus.entities import load_entities
-from nc_latent_tod.corpus.label_files import write_bytes, write_examples
+from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.corpus.packaged import packaged_wording
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.dialogue import Dialogue
@@ -17,6 +17,7 @@ from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.evaluation.responses.simulated import benchmark_files
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.simulate import SimulatedDialogue, Wording, examples
+from nc_latent_tod.system.files import write_bytes
 from nc_latent_tod.tasks.database import Database
 
 _BLANKS = frozenset({"value", "other", "service"})

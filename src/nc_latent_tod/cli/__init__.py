@@ -8,52 +8,22 @@ from typing import Annotated
 import typer
 
 from nc_latent_tod.cli import (
-    agent as agents,
-)
-from nc_latent_tod.cli import (
-    calibrate as calibrating,
-)
-from nc_latent_tod.cli import (
-    dlq as dead_letters,
-)
-from nc_latent_tod.cli import (
-    em as rounds,
-)
-from nc_latent_tod.cli import (
-    finetune as finetuning,
-)
-from nc_latent_tod.cli import (
-    gc as storing,
-)
-from nc_latent_tod.cli import (
-    label as labelling,
-)
-from nc_latent_tod.cli import (
-    pause as holding,
-)
-from nc_latent_tod.cli import (
-    publish as results,
-)
-from nc_latent_tod.cli import (
-    quickstart as embedded,
-)
-from nc_latent_tod.cli import (
-    report as reporting,
-)
-from nc_latent_tod.cli import (
-    schema as schemas,
-)
-from nc_latent_tod.cli import (
-    score_predictions as benchmarking,
-)
-from nc_latent_tod.cli import (
-    status as monitoring,
-)
-from nc_latent_tod.cli import (
-    version as about,
-)
-from nc_latent_tod.cli import (
-    work as queueing,
+    agent,
+    calibrate,
+    dlq,
+    em,
+    finetune,
+    gc,
+    label,
+    pause,
+    publish,
+    quickstart,
+    report,
+    schema,
+    score_predictions,
+    status,
+    version,
+    work,
 )
 from nc_latent_tod.cli.console import Commands, epilog, log_to, standard_error
 
@@ -61,19 +31,19 @@ app = typer.Typer(name="nc-latent-tod", cls=Commands, no_args_is_help=True, add_
                   pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
                   epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod label job.json"))
 PANELS = {
-    "Begin": (embedded, schemas),
-    "Label": (labelling, results, reporting, calibrating),
-    "Many workers": (queueing, monitoring, holding, dead_letters, storing),
-    "Improve the labels": (finetuning, rounds),
-    "Agent": (agents, benchmarking),
-    "About": (about,),
+    "Begin": (quickstart, schema),
+    "Label": (label, publish, report, calibrate),
+    "Many workers": (work, status, pause, dlq, gc),
+    "Improve the labels": (finetune, em),
+    "Agent": (agent, score_predictions),
+    "About": (version,),
 }
-NAMED = {dead_letters: "dlq", schemas: "schema"}
-for panel, groups in PANELS.items():
-    for group in groups:
-        for command in group.app.registered_commands if group not in NAMED else ():
+NAMED = {dlq: "dlq", schema: "schema"}
+for panel, commands in PANELS.items():
+    for file in commands:
+        for command in file.app.registered_commands if file not in NAMED else ():
             command.rich_help_panel = panel
-        app.add_typer(group.app, name=NAMED.get(group), rich_help_panel=panel)
+        app.add_typer(file.app, name=NAMED.get(file), rich_help_panel=panel)
 
 
 @app.callback()

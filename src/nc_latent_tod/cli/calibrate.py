@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, ManifestOption, epilog, print_json, standard_output
+from nc_latent_tod.cli.console import JsonOption, ManifestOption, epilog, print_json, remark, standard_output
 from nc_latent_tod.cli.publish import GroupOption
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from nc_latent_tod.evaluation.labels.calibration import Calibration
-    from nc_latent_tod.schema import Schema
 
 app = typer.Typer()
 
@@ -42,13 +41,13 @@ def calibrate(
     """Fit the temperatures of confidence to gold, and say how far confidence is from accuracy before and after."""
     import json
 
-    from nc_latent_tod.cli.views.scores import group_pairs
+    from nc_latent_tod.api.groups import group_pairs, known_schema
     from nc_latent_tod.corpus.gold.load import load_gold
     from nc_latent_tod.evaluation.labels.calibration import calibrate as fit
     from nc_latent_tod.report.reliability import reliability_svg
 
     known = known_schema(gold, schema)
-    pairs = group_pairs(manifest, group_id, load_gold(gold, gold_format, known), part=True)
+    pairs = group_pairs(manifest, group_id, load_gold(gold, gold_format, known), part=True, tell=remark)
     calibration = fit(pairs, known)
     if to:
         stored = {"temperature": dict(calibration.temperature), "group_id": group_id, "dialogues": calibration.dialogues,
@@ -60,17 +59,6 @@ def calibrate(
         print_json(calibration.to_json())
     else:
         standard_output().print(show_calibration(calibration))
-
-
-def known_schema(gold: str, schema: str | None) -> Schema:
-    """The schema that is named, or that lies with the gold. Raises `ConfigError` where there is none."""
-    from nc_latent_tod.cli.views.scores import schema_of
-    from nc_latent_tod.errors import ConfigError
-
-    found = schema_of(gold, schema)
-    if found is None:
-        raise ConfigError(f"There is no schema.json with {gold}: name the schema that the labels follow with --schema.")
-    return found
 
 
 def show_calibration(calibration: Calibration) -> Table:
@@ -91,6 +79,6 @@ def show_calibration(calibration: Calibration) -> Table:
 
 
 def _write(path: Path, text: str) -> None:
-    from nc_latent_tod.corpus.label_files import write_bytes
+    from nc_latent_tod.system.files import write_bytes
 
     write_bytes(path, text.encode())

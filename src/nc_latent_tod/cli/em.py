@@ -113,8 +113,8 @@ def run_rounds(config: Em, out: Path, rounds: int | None) -> Result:
 def show(result: Result, out: Path, name: str, *, as_json: bool) -> None:
     """Print the rounds and draw them."""
     from nc_latent_tod.cli.views.rounds import rounds_table
-    from nc_latent_tod.corpus.label_files import write_bytes
     from nc_latent_tod.rounds.picture import rounds_svg
+    from nc_latent_tod.system.files import write_bytes
 
     write_bytes(out / "rounds.svg", rounds_svg(result.rounds, name).encode())
     if as_json:

@@ -38,9 +38,9 @@ def report(
 ) -> None:
     """Show a group's labels in one HTML file without network: scores, confidence, distributions, worst dialogues."""
     from nc_latent_tod.api.report import group_report
-    from nc_latent_tod.corpus.label_files import write_bytes
     from nc_latent_tod.publish.abstention import read_temperatures
     from nc_latent_tod.report.page import page
+    from nc_latent_tod.system.files import write_bytes
 
     found = group_report(group, manifest=manifest, schema=schema, job_file=job_file, gold=gold, gold_format=gold_format,
                          rounds=rounds or [], temperatures=read_temperatures(temperature) if temperature else {},

@@ -16,7 +16,8 @@ from nc_latent_tod.ranking.noisy_channel import LengthNormalization, Ranking, me
 from nc_latent_tod.retrieval import Block, Retriever
 from nc_latent_tod.retrieval.diverse import select_diverse
 from nc_latent_tod.system.stopwatch import Phases
-from nc_latent_tod.tasks import Task, fit_prompt
+from nc_latent_tod.tasks import Task
+from nc_latent_tod.tasks.fitting import fit_prompt
 from nc_latent_tod.tasks.prompts import Prompt, answer
 
 _MARGIN = 16  # tokens kept free: texts tokenised together may take a few more than apart

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from nc_latent_tod.corpus.label_files import read_bytes
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, DamagedError, ParseError, TurnError
 from nc_latent_tod.labelling.outcome import NO_CANDIDATE_PARSED, Inferred, failed
@@ -16,6 +15,7 @@ from nc_latent_tod.lm.absent import AbsentLM
 from nc_latent_tod.proposals.proposer import ProposedChange, Proposer
 from nc_latent_tod.proposals.ranker import Ranker, features
 from nc_latent_tod.ranking.noisy_channel import rank
+from nc_latent_tod.system.files import read_bytes
 from nc_latent_tod.system.stopwatch import Phases
 from nc_latent_tod.tasks import Task
 

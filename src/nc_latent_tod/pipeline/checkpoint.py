@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from nc_latent_tod.corpus.label_files import create_bytes, parse_examples, resolve, storage_errors, write_examples
+from nc_latent_tod.corpus.label_files import parse_examples, write_examples
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.labels import Example
+from nc_latent_tod.system.files import create_bytes, resolve, storage_errors
 
 logger = logging.getLogger(__name__)
 

@@ -11,13 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from nc_latent_tod.corpus.label_files import read_bytes, read_for_pool, resolve, write_bytes
+from nc_latent_tod.corpus.label_files import read_for_pool
 from nc_latent_tod.errors import DamagedError, RetryableError, storage_failed
 from nc_latent_tod.labelling.inference import Inference
 from nc_latent_tod.labelling.labeller import Labeller
 from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.retrieval import Block
+from nc_latent_tod.system.files import read_bytes, resolve, write_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nc_latent_tod.api.explain import reason
 from nc_latent_tod.evaluation.labels.calibration import right_by_task
 from nc_latent_tod.evaluation.labels.sums import act_key
 from nc_latent_tod.labels import Act, Example, Gold, TaskLabel
@@ -18,6 +17,7 @@ from nc_latent_tod.ranking.confidence import (
     task_confidence,
     turn_confidence,
 )
+from nc_latent_tod.ranking.reasons import reason
 from nc_latent_tod.schema import Schema
 
 CANDIDATES = 5  # of a task that are shown, and the chosen one

@@ -18,7 +18,7 @@ from nc_latent_tod.api.quickstart import enqueue
 from nc_latent_tod.config.em import Em, finetune_of, group, job_of
 from nc_latent_tod.config.job import Job
 from nc_latent_tod.corpus.gold.load import GoldTurns, load_gold
-from nc_latent_tod.corpus.label_files import read_examples, write_bytes
+from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.load import partitions
 from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.evaluation.labels.agreement import Agreement, Health, Labels, agreement, health, issue_row, issues
@@ -27,6 +27,7 @@ from nc_latent_tod.manifests import Manifest
 from nc_latent_tod.publish.publish import publish
 from nc_latent_tod.ranking.confidence import TASKS
 from nc_latent_tod.rounds.ranker import learn_ranker
+from nc_latent_tod.system.files import write_bytes
 
 SCORES = ("joint_goal_accuracy", "turn_accuracy", "slot_f1", "act_f1", "act_slot_value_f1")
 

@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from nc_latent_tod.corpus.label_files import write_bytes
 from nc_latent_tod.errors import ParseError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.notation.parsing import parse_change
 from nc_latent_tod.proposals.ranker import Reading, features, learn
 from nc_latent_tod.ranking.confidence import shares
 from nc_latent_tod.schema import Schema
+from nc_latent_tod.system.files import write_bytes
 
 
 def learn_ranker(labels: Mapping[tuple[str, int], Example], schema: Schema, folder: Path,

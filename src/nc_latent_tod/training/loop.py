@@ -23,10 +23,10 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 
-from nc_latent_tod.corpus.label_files import write_bytes
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.system.durable import move
+from nc_latent_tod.system.files import write_bytes
 from nc_latent_tod.tasks import Order, Task
 from nc_latent_tod.training.mixture import Packer, Part
 from nc_latent_tod.training.tiny_model import grown_model, new_model, train_tokenizer

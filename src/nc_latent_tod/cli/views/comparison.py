@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nc_latent_tod.api.groups import group_pairs, schema_with
 from nc_latent_tod.cli.console import remark
-from nc_latent_tod.cli.views.scores import group_pairs, schema_of, show_scores
+from nc_latent_tod.cli.views.scores import show_scores
 from nc_latent_tod.corpus.gold.load import load_gold
 from nc_latent_tod.evaluation.labels.bootstrap import Estimate
 from nc_latent_tod.evaluation.labels.scores import Pair, Scores, compare, score
@@ -45,7 +46,7 @@ def evaluate_groups(manifest: str, group_id: str, against: str | None, *, gold: 
 
     Raises `ConfigError` where a group has no finished run, gold is missing, or the two do not label the same turns.
     """
-    chosen = schema_of(gold, schema)
+    chosen = schema_with(gold, schema)
     known = load_gold(gold, gold_format, chosen)
     ours = group_pairs(manifest, group_id, known)
     offered = {(service.name, slot) for service in (chosen.services if chosen else ()) for slot in service.slots_by_name}

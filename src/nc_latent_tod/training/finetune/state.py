@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nc_latent_tod.corpus.label_files import write_bytes
 from nc_latent_tod.errors import ConfigError, ModelError
 from nc_latent_tod.system.durable import move
+from nc_latent_tod.system.files import write_bytes
 
 _NOT_OF_A_RUN = {"tracking": True, "training": {"rows", "checkpoints"}}  # may change between two attempts
 
