@@ -192,11 +192,11 @@ def test_the_surest_dissent_comes_first() -> None:
     one, other = {"s": {"x": "1"}}, {"s": {"x": "2"}}
     rounds = [{e.example_id: read_as(e, one, 0.0, *rivals) for e, rivals in ((a, ()), (b, (0.0,)), (c, (0.0, 0.0, 0.0)))},
               {e.example_id: read_as(e, change, 0.0) for e, change in ((a, one), (b, other), (c, other))}]
-    rounds = [{(e.turn.dialogue_id, e.turn.turn_id): e for e in labels.values()} for labels in rounds]
+    rounds = [{e.turn.key: e for e in labels.values()} for labels in rounds]
 
     found = issues(rounds, [1.0, 1.0])
 
-    assert [(i.dialogue_id, i.turn_id) for i in found] == [(e.turn.dialogue_id, e.turn.turn_id) for e in (b, c)]
+    assert [(i.dialogue_id, i.turn_id) for i in found] == [e.turn.key for e in (b, c)]
     assert [i.doubt for i in found] == pytest.approx([0.5 / 1.5, 0.25 / 1.25])
     assert agreement(*rounds).change == pytest.approx(1 / 3)
     assert health(rounds[0]).confidence == pytest.approx((1 + 0.5 + 0.25) / 3)

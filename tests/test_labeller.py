@@ -75,7 +75,7 @@ def test_a_request_to_stop_is_heard_between_two_batches():
     found, asked = {}, iter([False, False, True])
     with pytest.raises(InterruptedJobError, match="run: asked to stop"):
         for batch in labeller(batch_size=2).label([corpus(8)], should_stop=lambda: next(asked)):
-            found.update({(e.turn.dialogue_id, e.turn.turn_id): e for e in batch})
+            found.update({e.turn.key: e for e in batch})
     assert len(found) == 4
     assert found.items() <= label(labeller(), corpus(8)).items()
 

@@ -44,7 +44,7 @@ def clinic_job(folder, **settings):
 def ran(folder, control=None):
     job = clinic_job(folder)
     result = run_job(job, Builder().backends(job), control)
-    return {(e.turn.dialogue_id, e.turn.turn_id): e for e in read_examples(result.entry.labels_url)}
+    return {e.turn.key: e for e in read_examples(result.entry.labels_url)}
 
 
 def test_a_job_without_a_model_labels_a_clinic_it_has_never_heard_of(tmp_path):

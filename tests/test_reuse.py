@@ -53,7 +53,7 @@ def again(place, dialogues=OLD, run_id="s", *, control=None, manifest=None, **op
 
 def content(examples):
     """Labels, but for the run that they are in and who made them."""
-    return {(e.turn.dialogue_id, e.turn.turn_id): replace(e, run_id="", label=replace(e.label, provenance={}))
+    return {e.turn.key: replace(e, run_id="", label=replace(e.label, provenance={}))
             for e in examples}
 
 

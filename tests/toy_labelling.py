@@ -77,7 +77,7 @@ def labeller(lm=None, *, run_id="run", batch_size=16, seed=0, ranking="noisy_cha
 
 def label(labeller: Labeller, *groups: Sequence[Dialogue], **options) -> dict:
     """All labels by (dialogue id, turn id)."""
-    return {(e.turn.dialogue_id, e.turn.turn_id): e for batch in labeller.label(groups, **options) for e in batch}
+    return {e.turn.key: e for batch in labeller.label(groups, **options) for e in batch}
 
 
 def seed_pool(labeller, examples):

@@ -15,6 +15,11 @@ class Turn:
     user_utterance: str
     system_response: str  # "" where the dialogue ends with the user
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """The turn's identity within a corpus: (dialogue_id, turn_id)."""
+        return self.dialogue_id, self.turn_id
+
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:

@@ -57,7 +57,7 @@ def explain(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Examp
     dialogues: dict[str, list[int]] = {}
     for entry in entries:
         for example in labels(entry):
-            if (example.turn.dialogue_id, example.turn.turn_id) == (dialogue_id, turn_id):
+            if example.turn.key == (dialogue_id, turn_id):
                 pool = _Pool(_runs_shown(manifest, by_run, entry, example), labels)
                 return Explanation(example, entry, [
                     _task(task, example, pool) for task in tasks if task.name in example.label.tasks])

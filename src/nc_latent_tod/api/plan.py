@@ -80,7 +80,7 @@ def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], e
     texts = sum(observed) if scores_text(ranking) else 0
     score = own + n * (LABEL_TOKENS * len(turns) + texts) if uses_channel(ranking) else 0
     prompts = [preamble + round(k * example_tokens) + tokens for tokens in lengths]
-    over_long = tuple((turn.dialogue_id, turn.turn_id, tokens) for turn, tokens in zip(turns, prompts, strict=True)
+    over_long = tuple((*turn.key, tokens) for turn, tokens in zip(turns, prompts, strict=True)
                       if tokens > room)
     return TaskPlan(
         name=task.name, model=_model_name(section), prompt=_sample_prompt(task, turns, examples[:k]),

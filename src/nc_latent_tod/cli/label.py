@@ -155,6 +155,6 @@ def _note_changed_text(result: Result, labels: Sequence[Example], backends: Back
 
 
 def _differing(result: Result, backends: Backends) -> int:
-    stored = {(e.turn.dialogue_id, e.turn.turn_id): e for e in backends.labels(result.entry)}
-    again = {(e.turn.dialogue_id, e.turn.turn_id): e for e in result.examples}
+    stored = {e.turn.key: e for e in backends.labels(result.entry)}
+    again = {e.turn.key: e for e in result.examples}
     return sum(stored.get(key) != again.get(key) for key in stored.keys() | again.keys())

@@ -55,15 +55,15 @@ class Labeller:
     def _label_wave(self, turns: Sequence[Turn], states: Mapping[str, BeliefState], earlier: Mapping[str, Sequence[Turn]],
                     known: Known, should_stop: Callable[[], bool], wave: list[Example]) -> Iterator[list[Example]]:
         """Fill `wave` in the order of the dialogues; yield what is new."""
-        labelled = {key: known[key] for turn in turns if (key := (turn.dialogue_id, turn.turn_id)) in known}
-        todo = [turn for turn in turns if (turn.dialogue_id, turn.turn_id) not in labelled]
+        labelled = {key: known[key] for turn in turns if (key := turn.key) in known}
+        todo = [turn for turn in turns if turn.key not in labelled]
         for start in range(0, len(todo), self.batch_size):
             if should_stop():
                 raise InterruptedJobError(f"{self.run_id}: asked to stop after {start} of {len(todo)} turns of a wave.")
             batch = self._label_batch(todo[start : start + self.batch_size], states, earlier)
-            labelled.update(((e.turn.dialogue_id, e.turn.turn_id), e) for e in batch)
+            labelled.update((e.turn.key, e) for e in batch)
             yield batch
-        wave.extend(labelled[turn.dialogue_id, turn.turn_id] for turn in turns)
+        wave.extend(labelled[turn.key] for turn in turns)
 
     def _label_batch(self, turns: Sequence[Turn], states: Mapping[str, BeliefState],
                      earlier: Mapping[str, Sequence[Turn]]) -> list[Example]:

@@ -73,7 +73,7 @@ class Checkpoint:
             for part, data in zip(parts, executor.map(self._read, parts), strict=True):
                 check()
                 for example in parse_examples(data, self._fs.unstrip_protocol(part)):
-                    found.setdefault((example.turn.dialogue_id, example.turn.turn_id), example)
+                    found.setdefault(example.turn.key, example)
         finally:
             executor.shutdown(cancel_futures=True)
         self._written = len(parts)

@@ -94,7 +94,7 @@ class Reuse:
                     changed.add(dialogue_id)
         changed -= found.keys()
         differing = Counter(reason for entry in entries if (reason := _difference(entry, made_by)))
-        known = {(e.turn.dialogue_id, e.turn.turn_id): e for examples in found.values() for e in examples}
+        known = {e.turn.key: e for examples in found.values() for e in examples}
         return known, Reused(group_id, len(wanted), len(found), len(changed), len(wanted) - len(found) - len(changed),
                              len(entries), dict(differing))
 

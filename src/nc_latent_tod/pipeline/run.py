@@ -123,7 +123,7 @@ def replay_job(job: Job, backends: Backends, run_id: str, control: Control | Non
     seeds = _seeds(job, backends.manifest, finished)
     labeller = replace(backends.labeller(), run_id=run_id)
     backends.seeding.seed(labeller, _entries(seeds, entry.seed_run_ids))
-    taken = {(e.turn.dialogue_id, e.turn.turn_id): e for e in (backends.labels(entry) if entry.num_reused else ())
+    taken = {e.turn.key: e for e in (backends.labels(entry) if entry.num_reused else ())
              if is_reused(e)}
     examples, progress = _label(job, backends.dialogues(), labeller, None, control or Control(), taken)
     return Result(entry, examples, progress)
@@ -193,10 +193,10 @@ def _label(job: Job, dialogues: Sequence[Dialogue], labeller: Labeller, checkpoi
         if checkpoint:
             control.check_lease()
             checkpoint.add(batch)
-        labels.update(((e.turn.dialogue_id, e.turn.turn_id), e) for e in batch)
+        labels.update((e.turn.key, e) for e in batch)
         meter.count(batch)
         control.report(meter.progress())
-    ordered = [labels[turn.dialogue_id, turn.turn_id] for dialogue in dialogues for turn in dialogue.turns]
+    ordered = [labels[turn.key] for dialogue in dialogues for turn in dialogue.turns]
     return ordered, meter.progress()
 
 
@@ -209,7 +209,7 @@ def _go_on(job: Job, control: Control) -> None:
 
 def _check_turns(job: Job, dialogues: Sequence[Dialogue], known: Known) -> None:
     """Raise `ConfigError` where a checkpoint holds the label of a turn that is not in the corpus, or reads otherwise there."""
-    turns = {(turn.dialogue_id, turn.turn_id): turn for dialogue in dialogues for turn in dialogue.turns}
+    turns = {turn.key: turn for dialogue in dialogues for turn in dialogue.turns}
     other = [f"{key[0]}/{key[1]}" for key, example in known.items() if turns.get(key) != example.turn]
     if other:
         raise ConfigError(f"The checkpoint of {job.run} holds {len(other)} turns ({', '.join(other[:5])}) that the corpus "

@@ -145,7 +145,7 @@ def _rounds(rounds: Sequence[tuple[str, Sequence[Example]]], schema: Schema,
     found: list[Round] = []
     before: dict[tuple[str, int], Example] = {}
     for group_id, examples in rounds:
-        now = {(e.turn.dialogue_id, e.turn.turn_id): e for e in examples}
+        now = {e.turn.key: e for e in examples}
         both = [key for key in now if key in before]
         same = sum(now[key].label.change == before[key].label.change for key in both)
         found.append(Round(group_id, health(now), same / len(both) if both else None,

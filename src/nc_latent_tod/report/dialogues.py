@@ -47,7 +47,7 @@ def _dialogue(turns: Sequence[Example], schema: Schema, gold: Mapping[tuple[str,
 def _turn(example: Example, schema: Schema, gold: Mapping[tuple[str, int], Gold] | None,
           temperatures: Temperatures) -> dict[str, Any]:
     turn, label = example.turn, example.label
-    expected = gold[turn.dialogue_id, turn.turn_id] if gold is not None else None
+    expected = gold[turn.key] if gold is not None else None
     sure = turn_confidence(example, schema, temperatures)
     right = right_by_task(example, expected) if expected else {}
     row: dict[str, Any] = {
@@ -84,7 +84,7 @@ def _wrong(turns: Sequence[Example], gold: Mapping[tuple[str, int], Gold] | None
     if gold is None:
         return 0
     return sum(is_right is False for example in turns
-               for is_right in right_by_task(example, gold[example.turn.dialogue_id, example.turn.turn_id]).values())
+               for is_right in right_by_task(example, gold[example.turn.key]).values())
 
 
 def _least_sure(turns: Sequence[Example], temperatures: Temperatures) -> float:

@@ -117,7 +117,7 @@ def _label(config: Em, out: Path, number: int, model: Mapping[str, Any] | None, 
     for stage in [jobs[:1], jobs[1:]] if grows else [jobs]:  # the later jobs may begin with the labels of the first
         _work(stage, manifest, out / "queue", config, steps)
     entries = manifest.entries(group(config, number))
-    return {(e.turn.dialogue_id, e.turn.turn_id): e for entry in entries for e in read_examples(entry.labels_url, entry.sha256)}
+    return {e.turn.key: e for entry in entries for e in read_examples(entry.labels_url, entry.sha256)}
 
 
 def _work(jobs: Sequence[Job], manifest: Manifest, path: Path, config: Em, steps: Steps) -> None:

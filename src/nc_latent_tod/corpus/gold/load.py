@@ -102,7 +102,7 @@ def _add(gold: GoldTurns, turns: Iterator[tuple[tuple[str, int], Gold]]) -> None
 
 def _label_file(path: Path) -> Iterator[tuple[tuple[str, int], Gold]]:
     for example in read_examples(path):
-        yield (example.turn.dialogue_id, example.turn.turn_id), Gold(example.label)
+        yield example.turn.key, Gold(example.label)
 
 
 def _dialogue(row: Mapping[str, Any], where: str, acts: MultiWozActs | None) -> Iterator[tuple[tuple[str, int], Gold]]:

@@ -61,7 +61,7 @@ def pair(predictions: Iterable[Example], gold: Mapping[tuple[str, int], Gold]) -
     matched: dict[tuple[str, int], Pair] = {}
     unknown, repeated = [], []
     for example in predictions:
-        key = (example.turn.dialogue_id, example.turn.turn_id)
+        key = example.turn.key
         if key not in gold:
             unknown.append(key)
         elif key in matched:
@@ -105,7 +105,7 @@ def compare(a: Sequence[Pair], b: Sequence[Pair], *, schema: Schema | None = Non
 
     Raises `ConfigError` where the two do not label the same turns.
     """
-    turns_a, turns_b = ({(e.turn.dialogue_id, e.turn.turn_id) for e, _ in pairs} for pairs in (a, b))
+    turns_a, turns_b = ({e.turn.key for e, _ in pairs} for pairs in (a, b))
     if turns_a != turns_b:
         only = min(turns_a ^ turns_b)
         raise ConfigError(f"Only labels of the same turns can be compared: turn {only[1]} of dialogue {only[0]!r} and "
