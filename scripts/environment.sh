@@ -1,6 +1,6 @@
-# Sourced by the other scripts: `environment` makes .venv with the core, `environment dev` adds what tests need.
+# Sourced by the other scripts: `environment` makes .venv with all that commands need, `environment dev` adds what tests need.
 environment() {
-    local extra="${1:-}" python wanted stamp
+    local extra="${1:-all}" python wanted stamp
     if ! usable_environment; then
         python=$(suitable_python) || return 1
         [ -e .venv ] && echo "Remaking .venv: it is incomplete, or its Python is gone"
@@ -12,7 +12,7 @@ environment() {
     fi
     # The folder too: an environment that was moved or copied runs the package of its old place.
     wanted=$({ pwd; cat setup.cfg pyproject.toml constraints.txt; } | cksum)
-    for stamp in .venv/installed-dev ${extra:-.venv/installed}; do
+    for stamp in .venv/installed-dev ".venv/installed-$extra"; do
         if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
             echo "Reusing .venv: setup.cfg and constraints.txt are as they were installed"
             return 0
@@ -20,12 +20,12 @@ environment() {
     done
     echo "Installing into .venv from setup.cfg with the versions of constraints.txt (1.7 GB, a few minutes)"
     if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-        --editable ".${extra:+[$extra]}"; then
+        --editable ".[$extra]"; then
         echo "error: the packages could not be installed; pip says above why. It needs the network or a package index that holds" \
             "the versions of constraints.txt, and 3 GB of disk. Run this again: what is installed already is kept." >&2
         return 1
     fi
-    echo "$wanted" >".venv/installed${extra:+-$extra}"
+    echo "$wanted" >".venv/installed-$extra"
 }
 
 # A link to Python alone is no environment: what it installs would go elsewhere.

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "nc_latent_tod"
 DATA = ROOT.parent / "shared" / "data"
 
-ADAPTERS = ("evaluation/", "corpus/annotated_acts.py")
+ADAPTERS = ("evaluation/responses/", "corpus/gold/")
 """They score benchmarks and read their gold; labelling does not call them."""
 
 PLAIN_ENGLISH = set(re.findall(r"\w+", """

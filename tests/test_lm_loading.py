@@ -25,7 +25,7 @@ from nc_latent_tod.lm.huggingface.model import HuggingFaceLM, load
 TRY_TO_LOAD = """
 import sys
 from nc_latent_tod.errors import ModelError
-from nc_latent_tod.lm.huggingface import load
+from nc_latent_tod.lm.huggingface.model import load
 for name in sys.argv[1:]:
     try:
         load(name)

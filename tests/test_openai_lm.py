@@ -214,4 +214,4 @@ def test_without_the_openai_package_the_error_names_the_pip_command():
             "try: server_model(ModelSection(model_type='openai', server={'base_url': 'http://x'}), None)\n"
             "except ConfigError as error: print(error)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert "pip install openai" in done.stdout
+    assert "pip install 'nc_latent_tod[openai]'" in done.stdout

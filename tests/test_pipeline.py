@@ -128,13 +128,13 @@ def test_a_kill_while_a_batch_is_renamed_loses_that_batch_alone(tmp_path, monkey
             parts.append(len(examples))
             if len(parts) < 5:
                 return super().add(examples)
-            monkeypatch.setattr("nc_latent_tod.corpus.label_files.move", die)
+            monkeypatch.setattr("nc_latent_tod.system.files.move", die)
             return super().add(examples)
 
     def die(source, target):
         raise Killed
 
-    monkeypatch.setattr("nc_latent_tod.pipeline.Checkpoint", Dying)
+    monkeypatch.setattr("nc_latent_tod.pipeline.run.Checkpoint", Dying)
     with pytest.raises(Killed):
         run_job(job(folder), backends(folder))
     monkeypatch.undo()

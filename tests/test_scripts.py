@@ -67,7 +67,7 @@ def test_half_an_environment_is_made_anew_and_a_missing_network_is_named(clone: 
 
 
 @pytest.mark.parametrize(("stamp", "is_reused"), [
-    ("installed", True), ("installed-dev", True), ("installed-tests", False), (None, False)])
+    ("installed-all", True), ("installed-dev", True), ("installed-tests", False), (None, False)])
 def test_an_environment_is_reused_while_nothing_changed(clone: Path, stamp: str | None, is_reused: bool) -> None:
     ask = ". scripts/environment.sh; usable_environment() { true; }; "  # a stand-in for the gigabytes
     (clone / ".venv" / "bin").mkdir(parents=True)
@@ -75,7 +75,7 @@ def test_an_environment_is_reused_while_nothing_changed(clone: Path, stamp: str 
     (clone / ".venv" / "bin" / "python").chmod(0o755)
     made = shell("bash", "-c", f"{ask} environment", within=clone)
     assert "Installing" in made.stdout and made.returncode == 0, made.stderr
-    (clone / ".venv" / "installed").rename(clone / ".venv" / (stamp or "elsewhere"))
+    (clone / ".venv" / "installed-all").rename(clone / ".venv" / (stamp or "elsewhere"))
 
     again = shell("bash", "-c", f"{ask} environment", within=clone)
     (clone / "setup.cfg").write_text("changed")

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 
 class NcLatentTodError(Exception):
@@ -75,6 +76,13 @@ def storage_failed(doing: str, error: OSError) -> RetryableError:
     """The error of a storage that failed in `doing`. S3's own says already what it could not do, and is taken as it is."""
     told = str(error)
     return RetryableError(told if told.startswith("Cannot ") else f"Cannot {doing}: {told}.")
+
+
+def require_extra(what: str, extra: str, *modules: str) -> None:
+    """Raise `ConfigError` with the pip command where a module of an extra of this package is missing. Imports none of them."""
+    if missing := [module for module in modules if find_spec(module) is None]:
+        raise ConfigError(f"{what} needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
+                          f"Run: pip install 'nc_latent_tod[{extra}]'")
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -7,18 +7,17 @@ from collections.abc import Callable, Sequence
 
 from nc_latent_tod.config.sections import ModelSection, TaskSection
 from nc_latent_tod.config.server import ServerSection
-from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.errors import require_extra
 from nc_latent_tod.lm import LanguageModel
 from nc_latent_tod.ranking.noisy_channel import uses_channel
 
 
 def server_model(section: ModelSection, tokenizer: str | None) -> LanguageModel:
     """The model that `section.server` has. No request is made. Raises `ConfigError` without the openai package."""
-    try:
-        from nc_latent_tod.lm.openai.model import OpenAILM
-        from nc_latent_tod.lm.openai.server import CompletionsServer
-    except ImportError as error:
-        raise ConfigError(f"model_type 'openai' needs the package openai ({error}). Run: pip install openai") from error
+    require_extra("model_type 'openai'", "openai", "openai")
+    from nc_latent_tod.lm.openai.model import OpenAILM
+    from nc_latent_tod.lm.openai.server import CompletionsServer
+
     at = _server_of(section)
     server = CompletionsServer(at.base_url, section.model_name_or_path, api_key=os.environ.get(at.api_key_variable),
                                timeout_s=at.timeout_s, retries=at.retries)

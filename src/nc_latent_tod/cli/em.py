@@ -90,9 +90,11 @@ def run_rounds(config: Em, out: Path, rounds: int | None) -> Result:
     from nc_latent_tod.cli.stop import orderly_stop
     from nc_latent_tod.cli.views.progress import LiveProgress
     from nc_latent_tod.cli.workers import start_workers
-    from nc_latent_tod.errors import InterruptedJobError
+    from nc_latent_tod.errors import InterruptedJobError, require_extra
     from nc_latent_tod.rounds.em import Steps, run_em
 
+    if config.finetune is not None:
+        require_extra("fine-tuning in rounds", "train", "mlflow", "peft")
     with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
         def learn(run, folder):  # type: ignore[no-untyped-def]
             from nc_latent_tod.training.finetune.run import finetune

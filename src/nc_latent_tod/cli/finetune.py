@@ -32,8 +32,10 @@ def finetune(
     """
     from nc_latent_tod.cli.stop import orderly_stop
     from nc_latent_tod.cli.views.progress import LiveProgress
+    from nc_latent_tod.errors import require_extra
 
     chosen = read_config(config, dataset)
+    require_extra("finetune", "train", *(("mlflow",) if chosen.tracking.enabled else ()), *(("peft",) if chosen.lora else ()))
     with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
         from nc_latent_tod.training.finetune.run import finetune as run
 

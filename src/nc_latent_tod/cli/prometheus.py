@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nc_latent_tod import __version__
-from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.errors import ConfigError, require_extra
 from nc_latent_tod.worker.tally import COUNTS, Tally
 
 if TYPE_CHECKING:
@@ -23,10 +23,9 @@ def serve_metrics(tally: Tally, host: str, port: int) -> int:
 
     Raises `ConfigError` without prometheus-client, or where the port cannot be used.
     """
-    try:
-        from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
-    except ImportError as error:
-        raise ConfigError("--metrics-port needs prometheus-client: pip install prometheus-client.") from error
+    require_extra("--metrics-port", "metrics", "prometheus_client")
+    from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)  # memory, processor time, open files
     registry.register(_TallyCollector(tally))

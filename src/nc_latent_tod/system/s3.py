@@ -24,7 +24,7 @@ _ABSENT, _PRESENT = {"NoSuchKey", "404"}, {"PreconditionFailed", "412"}
 
 def register() -> None:
     """Let fsspec open `s3://` URLs with this file system, whether or not another one is installed. Costs no import of boto3."""
-    fsspec.register_implementation("s3", "nc_latent_tod.s3.S3FileSystem", clobber=True)
+    fsspec.register_implementation("s3", "nc_latent_tod.system.s3.S3FileSystem", clobber=True)
 
 
 class S3FileSystem(fsspec.AbstractFileSystem):

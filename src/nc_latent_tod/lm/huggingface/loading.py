@@ -13,7 +13,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
-from nc_latent_tod.errors import ConfigError, ModelError, nearest
+from nc_latent_tod.errors import ConfigError, ModelError, nearest, require_extra
 from nc_latent_tod.lm.huggingface.loading_errors import explained
 
 logger = logging.getLogger(__name__)
@@ -114,6 +114,7 @@ def _refuse_untrained(name_or_path: str, report: dict[str, Any]) -> None:
 
 
 def _with_adapter(model: Any, adapter: str, *, may_merge: bool) -> Any:
+    require_extra("an adapter (model.adapter)", "train", "peft")
     from peft import PeftModel
 
     source, is_local = locate_adapter(adapter)
