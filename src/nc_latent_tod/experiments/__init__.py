@@ -1,1 +1,1 @@
-
+"""The four scripts of the original instructions."""
