@@ -13,6 +13,20 @@ settings.load_profile("patient")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background jobs, and so our children, ignore it
 
 
+SLOW = frozenset((
+    "agent_commands", "aws_pipeline", "chaos", "cli", "create_aws", "deploy", "docs_aws", "em", "finetune", "fleet", "folder_queue",
+    "gold", "huggingface_lm", "kill", "lm_loading", "mistakes", "next_steps", "openai_lm", "own_logs", "poison",
+    "prediction_parity", "proposing", "queue_contract", "quickstart", "readme", "retrieval", "reuse", "scripts",
+    "shared_attention", "slow_storage", "sqs_queue", "train", "wheel", "worker", "woz"))
+"""Files that start processes and servers, train, or read whole corpora; `scripts/test --quick` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem.removeprefix("test_") in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def aws_server() -> Iterator[LocalAws]:
     """One server for all tests of this process."""

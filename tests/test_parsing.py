@@ -1,5 +1,6 @@
 """The label language: what is printed is read back, and nothing else is read."""
 
+import contextlib
 import time
 
 import pytest
@@ -142,14 +143,20 @@ def test_hostile_acts_are_a_parse_error_with_its_reason(reason, text):
     assert caught.value.reason == reason
 
 
-def test_all_hostile_texts_together_take_less_than_half_a_second():
+def test_hostile_texts_cost_no_more_than_reading_their_characters():
     texts = [text for hostile in (HOSTILE_CHANGES, HOSTILE_ACTS) for group in hostile.values() for text in group]
-    started = time.process_time()
-    for text in texts:
-        for read in (lambda t: parse_change(t, SCHEMA, {}), lambda t: parse_acts(t, SCHEMA)):
-            with pytest.raises(ParseError):
-                read(text)
-    assert time.process_time() - started < 0.5
+    plain = "[agent.find_stay(name='x')]"
+
+    def seconds(texts: list[str]) -> float:
+        started = time.process_time()
+        for text in texts:
+            for read in (lambda t: parse_change(t, SCHEMA, {}), lambda t: parse_acts(t, SCHEMA)):
+                with contextlib.suppress(ParseError):
+                    read(text)
+        return time.process_time() - started
+
+    alike = [plain] * (sum(map(len, texts)) // len(plain))
+    assert seconds(texts) < 5 * min(seconds(alike) for _ in range(3))
 
 
 def test_nothing_that_is_read_is_run(tmp_path):
