@@ -60,7 +60,7 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_an_undisturbed_one(tmp_
 
 def test_a_run_killed_while_its_tokenizer_was_written_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def torn(self: PreTrainedTokenizerFast, folder: Path) -> None:
-        folder.mkdir()
+        (folder / "tokenizer.json").write_text("half")
         raise StoppedError
 
     with monkeypatch.context() as patch:

@@ -15,6 +15,7 @@ import fsspec
 
 from nc_latent_tod.errors import storage_failed
 from nc_latent_tod.manifests import Manifest
+from nc_latent_tod.pipeline.checkpoint import OWN
 from nc_latent_tod.system.s3 import register
 
 register()
@@ -23,6 +24,7 @@ Kind = Literal["superseded", "unfinished", "checkpoint", "leftover"]
 
 _LABELS = re.compile(r"(?P<run>.+)-[0-9a-f]{8}\.(jsonl(\.gz)?|[0-9a-f]{12}\.vectors)")  # embeddings lie beside their labels
 _LOCAL = "file://"
+_HALF = re.compile(r"\..+\.tmp")  # a file that was not written to its end
 _VECTORS = re.compile(r"\.[0-9a-f]{12}\.vectors\Z")
 
 
@@ -88,7 +90,7 @@ def _label_files(files: dict[str, dict[str, Any]], finished: set[str], named: se
         name = _file_name(path)
         match = _LABELS.fullmatch(name)
         labels = [_VECTORS.sub(ending, name) for ending in (".jsonl", ".jsonl.gz")]
-        if named.isdisjoint(labels) and (match or path.endswith(".tmp")):  # files of other making are left alone
+        if named.isdisjoint(labels) and (match or _HALF.fullmatch(name)):  # files of other making are left alone
             kind: Kind = "leftover" if match is None else "superseded" if match["run"] in finished else "unfinished"
             yield Orphan(path, kind, int(info.get("size") or 0), _age_s(info))
 
@@ -99,21 +101,23 @@ def _checkpoint_files(file_system: Any, root: str, files: dict[str, dict[str, An
     for path in files:
         by_run.setdefault(path.removeprefix(root).partition("/")[0], []).append(path)
     for run in sorted(by_run.keys() - finished):  # its job may go on; what its killed workers did not finish is not read
-        for path in (path for path in by_run[run] if path.endswith(".tmp")):
+        for path in (path for path in by_run[run] if _HALF.fullmatch(path.removeprefix(f"{root}{run}/"))):
             yield Orphan(path, "leftover", int(files[path].get("size") or 0), _age_s(files[path]))
     for run in sorted(by_run.keys() & finished):
-        paths = by_run[run]
-        if _is_of(file_system, f"{root}{run}/header.json", group_id):
+        paths = [path for path in by_run[run] if OWN.fullmatch(path.removeprefix(f"{root}{run}/"))]  # never what others put
+        if paths and _is_of(file_system, f"{root}{run}/header.json", group_id):
             youngest_s = min(_age_s(files[path]) for path in paths)  # a worker may still write
             yield from (Orphan(path, "checkpoint", int(files[path].get("size") or 0), youngest_s) for path in paths)
 
 
 def _is_of(file_system: Any, header: str, group_id: str) -> bool:
-    """Whether a checkpoint is of this group; one whose header is gone or says nothing is."""
+    """Whether a checkpoint is of this group; one whose header is gone is, one whose header says something else is not."""
     try:
         return bool(json.loads(file_system.cat_file(header))["job"]["manifest"]["group_id"] == group_id)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except FileNotFoundError:
         return True
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _files(file_system: Any, folder: str) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
+import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -21,10 +22,21 @@ from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.pipeline.run import Control, run_job
 from nc_latent_tod.publish.publish import publish
 from nc_latent_tod.queues.folder.queue import FolderQueue
+from nc_latent_tod.system.durable import remove_own
+
+log = logging.getLogger(__name__)
 
 CORPUS, GOLD = "packaged:simulated", "packaged:simulated_gold"
 GROUP = "quickstart"
-_WRITTEN = ("manifest", "queue", "outputs", "datasets", "jobs")  # below the folder; the jobs mark it as ours, and go last
+_WRITTEN = {  # what runs write below the folder, by subfolder; the jobs mark it as ours, and go last
+    "manifest": r"[^/]+/(\..+\.tmp|[^/]+\.json)",
+    "queue": r"(ready|in_flight|done|dead|jobs|errors)/[^/]+\.json|(leases|scratch|workers|groups)/[^/]+",
+    "outputs": r"(.+/)?(labels/[^/]+-[0-9a-f]{8}\.(jsonl(\.gz)?|[0-9a-f]{12}\.vectors)|\..+\.tmp)"
+               r"|(.+/)?checkpoints/[^/]+/(header\.json|part-\d{6}-[0-9a-f]{8}\.jsonl)",
+    "datasets": r"[^/]+_self_labelled_[^/]+/(README\.md|dataset_dict\.json"
+                r"|[^/]+/(data-\d{5}-of-\d{5}\.arrow|dataset_info\.json|state\.json))",
+    "jobs": r"job_0\.json|dependents/[^/]+\.json|own_logs_[^/]+\.json",
+}
 PARTITIONS = ("train_0_10", "train_10_20", "train_20_30", "train_30_40")
 
 
@@ -126,8 +138,9 @@ def prepare_folder(folder: Path, mark: str, *, fresh: bool) -> None:
         raise ConfigError(f"{folder} is a file. Give a folder with --out.")
     if folder.exists() and any(folder.iterdir()) and not any(folder.glob(mark)):
         raise ConfigError(f"{folder} holds files that no quickstart has written. Give another folder with --out.")
-    for name in _WRITTEN if fresh else ():  # never the folder itself: it may hold what is not ours
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for name, own in _WRITTEN.items() if fresh else ():
+        if left := remove_own(folder / name, re.compile(own)):
+            log.warning("%s/%s: %s is not of a quickstart, and stays", folder, name, left[0])
 
 
 def packaged_job() -> dict[str, Any]:

@@ -12,10 +12,13 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
+from fsspec.implementations.local import LocalFileSystem
+
 from nc_latent_tod.corpus.label_files import parse_examples, write_examples
-from nc_latent_tod.errors import ConfigError, DamagedError
+from nc_latent_tod.errors import ConfigError, DamagedError, RetryableError, storage_failed
 from nc_latent_tod.labels import Example
 from nc_latent_tod.system.files import create_bytes, resolve, storage_errors
 
@@ -23,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 _READERS = 8  # parts at a time: on S3 most of the time is waiting
 _PART = re.compile(r"/part-[^/]+\.jsonl\Z")
+OWN = re.compile(r"header\.json|part-\d{6}-[0-9a-f]{8}\.jsonl|\..+\.tmp")
+"""The files of a checkpoint, half-written ones too: nothing else below its folder is ever deleted."""
 
 
 class Checkpoint:
@@ -41,6 +46,10 @@ class Checkpoint:
         differences, `DamagedError` where the stored header cannot be read.
         """
         path = f"{self._path}/header.json"
+        if foreign := [name for name in self._names() if not OWN.fullmatch(name)]:
+            raise ConfigError(f"The folder {self.url} is to hold the checkpoint of this job, and holds {foreign[0]!r}"
+                              f"{f' and {len(foreign) - 1} more files' if foreign[1:] else ''}, which no job has written. Give "
+                              "the job another run_id or output.labels_url, or move those files away.")
         if create_bytes(f"{self.url}/header.json", f"{json.dumps(header, indent=2, sort_keys=True)}\n".encode()):
             return dict(header)
         try:
@@ -79,17 +88,44 @@ class Checkpoint:
         self._written = len(parts)
         return found
 
+    def _names(self) -> list[str]:
+        """What the folder holds, folders too."""
+        self._fs.invalidate_cache()
+        try:
+            found = self._fs.ls(self._path, detail=False)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise storage_failed(f"look into {self.url}", error) from error
+        names = (str(name).rstrip("/").rpartition("/")[2] for name in found)
+        return sorted(name for name in names if not name.startswith(".nfs"))  # deleted on NFS, and still open somewhere
+
     def _read(self, part: str) -> bytes:
         # On this file system: one for each part would mean a client and a connection for each part on S3.
         with storage_errors(part):
             return bytes(self._fs.cat_file(part))
 
     def remove(self) -> None:
-        """Delete the checkpoint: its labels are in the label file now. What cannot be deleted stays, with a warning."""
+        """Delete the checkpoint, file by file: its labels are in the label file now. Files of other making stay.
+
+        What cannot be deleted stays too, with a warning.
+        """
         try:
-            if self._fs.exists(self._path):
-                self._fs.rm(self._path, recursive=True)
-        except OSError as error:  # another worker deletes it too, or still writes
+            names = self._names()
+            own = [f"{self._path}/{name}" for name in names if OWN.fullmatch(name)]
+            if isinstance(self._fs, LocalFileSystem):
+                for path in own:
+                    with suppress(FileNotFoundError):  # another worker deletes it too
+                        self._fs.rm_file(path)
+            elif own:
+                self._fs.rm(own)  # in few requests
+            if foreign := [name for name in names if not OWN.fullmatch(name)]:
+                logger.warning("%s: the checkpoint is gone; %s and what else lies there is not its own, and stays", self.url,
+                               foreign[0])
+            elif names:
+                with suppress(FileNotFoundError):
+                    self._fs.rmdir(self._path)
+        except (OSError, RetryableError) as error:  # another worker still writes
             logger.warning("%s: the checkpoint is no longer needed and could not be deleted whole: %s", self.url, error)
 
 

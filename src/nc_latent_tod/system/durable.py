@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 
 def write_new(path: Path, text: str, *, durable: bool = True) -> None:
@@ -34,6 +38,41 @@ def sync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove_own(folder: Path, own: re.Pattern[str]) -> list[str]:
+    """Delete the files below `folder` whose names relative to it, with `/`, match `own` whole, and folders that are empty then.
+
+    Returns the names of what stays: something else wrote it. Links are deleted if they match and never followed; what others
+    delete meanwhile is no error. Raises `OSError` where a file cannot be deleted.
+    """
+    left: list[str] = []
+    for place, folders, files in os.walk(folder, topdown=False):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        for name in (*files, *links):
+            path = Path(place, name)
+            relative = path.relative_to(folder).as_posix()
+            if own.fullmatch(relative):
+                path.unlink(missing_ok=True)
+            else:
+                left.append(relative)
+        with contextlib.suppress(OSError):  # not empty, or gone
+            os.rmdir(place)
+    return sorted(left)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A new folder in `parent`, to be written and then moved; deleted at the end unless it was, as are those of killed ones."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for old in parent.glob(f".{name}-????????.scratch"):
+        shutil.rmtree(old, ignore_errors=True)
+    made = parent / f".{name}-{uuid4().hex[:8]}.scratch"
+    made.mkdir()
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def move(source: Path, target: Path) -> None:

@@ -97,10 +97,13 @@ class S3FileSystem(fsspec.AbstractFileSystem):
 
     def rm(self, path: str | Sequence[str], recursive: bool = False, maxdepth: int | None = None) -> None:
         """Delete objects, and with `recursive` everything below a folder. Raises `OSError` naming what could not be deleted."""
+        keys: dict[str, list[str]] = {}
         for each in [path] if isinstance(path, str) else path:
             bucket, key = self._strip_protocol(each).split("/", 1)
-            keys = [name.partition("/")[2] for name in self.find(each)] if recursive else []
-            self._delete(bucket, keys or [key])
+            below = [name.partition("/")[2] for name in self.find(each)] if recursive else []
+            keys.setdefault(bucket, []).extend(below or [key])
+        for bucket, of_bucket in keys.items():
+            self._delete(bucket, of_bucket)
 
     def rm_file(self, path: str) -> None:
         """Delete an object; one that is not there is no error in S3."""

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import random
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ from transformers import PreTrainedTokenizerFast
 
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
-from nc_latent_tod.system.durable import move
+from nc_latent_tod.system.durable import move, scratch_folder
 from nc_latent_tod.system.files import write_bytes
 from nc_latent_tod.tasks import Order, Task
 from nc_latent_tod.training.mixture import Packer, Part
@@ -133,10 +132,9 @@ class _Run:
             tokenizer.add_tokens(list(new_tokens))
         else:
             tokenizer = train_tokenizer(self._texts(), self.config.vocabulary)
-        temporary = self.out / ".tokenizer"  # renamed whole: a killed run would leave half of it
-        shutil.rmtree(temporary, ignore_errors=True)
-        tokenizer.save_pretrained(temporary)
-        move(temporary, folder)
+        with scratch_folder(self.out, "tokenizer") as temporary:  # renamed whole: a killed run would leave half of it
+            tokenizer.save_pretrained(temporary)
+            move(temporary, folder)
         return tokenizer
 
     def _digest(self) -> str:

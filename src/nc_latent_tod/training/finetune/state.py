@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import shutil
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from nc_latent_tod.errors import ConfigError, ModelError
-from nc_latent_tod.system.durable import move
+from nc_latent_tod.system.durable import move, remove_own, scratch_folder
 from nc_latent_tod.system.files import write_bytes
+
+log = logging.getLogger(__name__)
+
+_OF_A_CHECKPOINT = re.compile(
+    r"(config|generation_config|adapter_config|trainer_state|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json|"
+    r"(model|adapter_model|pytorch_model)(-\d{5}-of-\d{5})?\.(safetensors|bin)|model\.safetensors\.index\.json|README\.md|merges\.txt|"
+    r"(optimizer|scheduler|scaler|rng_state(_\d+)?)\.(pt|pth|bin)|training_args\.bin|[a-z_]+\.model|chat_template\.jinja")
+"""The files that transformers and peft write into one."""
 
 _NOT_OF_A_RUN = {"tracking": True, "training": {"rows", "checkpoints"}}  # may change between two attempts
 
@@ -48,6 +58,9 @@ class RunFolder:
     def claim(self, identity: Mapping[str, Any]) -> None:
         """Make the folder that of a run. Raises `ConfigError` where it is another's: what differs, before and now."""
         path, now = self.folder / "run.json", json.loads(json.dumps(identity))
+        if not path.exists() and (foreign := [place.name for place in (self.checkpoint, self.checkpoints) if place.exists()]):
+            raise ConfigError(f"{self.folder} holds {foreign[0]!r}, which no run of this project has written. Name another "
+                              "folder with --out.")
         if path.is_file() and (before := json.loads(path.read_text("utf-8"))) != now:
             a, b = _flat(before), _flat(now)
             changed = {key: (a.get(key), b.get(key)) for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)}
@@ -63,7 +76,7 @@ class RunFolder:
             if _is_json(path / "trainer_state.json"):
                 whole.append(path)
             else:
-                shutil.rmtree(path, ignore_errors=True)
+                _remove_checkpoint(path)
         return str(max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]))) if whole else None
 
     def check_tokenizer(self, tokenizer: Any) -> None:
@@ -76,15 +89,27 @@ class RunFolder:
 
     def finish(self, model: Any, tokenizer: Any, record: Finetuned) -> Finetuned:
         """Store the checkpoint, whole or not at all, then the record."""
-        temporary = self.folder / ".checkpoint"
-        shutil.rmtree(temporary, ignore_errors=True)
-        model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
-        shutil.rmtree(self.checkpoint, ignore_errors=True)
-        move(temporary, self.checkpoint)
+        with scratch_folder(self.folder, "checkpoint") as temporary:
+            model.save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
+            if left := _remove_checkpoint(self.checkpoint):
+                raise ConfigError(f"{self.checkpoint} is to be replaced and holds {left[0]}, which no run has written: move it "
+                                  "away, and run the same command again.")
+            move(temporary, self.checkpoint)
         write_bytes(self.folder / "finetuned.json", f"{json.dumps(asdict(record), indent=2)}\n".encode())
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        for path in self.checkpoints.glob("checkpoint-*"):
+            _remove_checkpoint(path)
+        with contextlib.suppress(OSError):  # it holds something else, which stays
+            self.checkpoints.rmdir()
         return record
+
+
+def _remove_checkpoint(folder: Path) -> list[str]:
+    """Delete the files that trainer, model and tokenizer write; what else lies there stays, with a warning, and is returned."""
+    left = remove_own(folder, _OF_A_CHECKPOINT)
+    if left:
+        log.warning("%s: %s is no file of a checkpoint, and stays", folder, left[0])
+    return left
 
 
 def identity_of(config: Any) -> dict[str, Any]:
