@@ -12,6 +12,7 @@ from toy_labels import configuration, labelled, tiny_base
 from nc_latent_tod.api.connect import open_queue
 from nc_latent_tod.cli.workers import run_queue
 from nc_latent_tod.config.em import finetune_of, job_of, parse_em
+from nc_latent_tod.config.trust import Trust
 from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.evaluation.labels.agreement import agreement, health, issues
 from nc_latent_tod.labels import Candidate, Example, TaskLabel
@@ -37,7 +38,7 @@ def em_data(base: str, **changes: Any) -> dict[str, Any]:
 
 
 def work(queue: Path, workers: int, threads: int | None) -> int:
-    run_queue(open_queue(str(queue)), lease_s=60, drain=True, max_jobs=None)
+    run_queue(open_queue(str(queue)), trust=Trust(), lease_s=60, drain=True, max_jobs=None)
     return 0
 
 

@@ -135,7 +135,8 @@ def test_a_stored_job_that_is_gone_or_changed_is_a_dead_letter(table: str, aws: 
     ('{"run_id": "changed"}', {"format": "nc-latent-tod/job/1"}, "changed after the job was put"),
     ('{"seed": NaN}', {"format": "nc-latent-tod/job/1"}, "not a job that can be read"),
     ('{"url": "s3://no-such-bucket/r", "sha256": ""}', {"format": "nc-latent-tod/job-at-url/1"}, "bucket does not exist"),
-    ('{"url": "nowhere://r", "sha256": ""}', {"format": "nc-latent-tod/job-at-url/1"}, "Cannot use the URL nowhere://r"),
+    ('{"url": "nowhere://r", "sha256": ""}', {"format": "nc-latent-tod/job-at-url/1"}, "from s3:// and file:// alone"),
+    ('{"url": "http://169.254.169.254/r", "sha256": ""}', {"format": "nc-latent-tod/job-at-url/1"}, "s3:// and file:// alone"),
     ("x" * 262_144, {}, "another program"),
 ])
 def test_a_message_that_is_no_job_is_a_dead_letter_at_once(queue: SqsQueue, sqs: StrictSqs, body, attributes, reason) -> None:

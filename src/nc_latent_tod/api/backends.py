@@ -19,6 +19,7 @@ from nc_latent_tod.config.generation import DstGeneration
 from nc_latent_tod.config.job import Job
 from nc_latent_tod.config.sections import ModelSection, TaskSection
 from nc_latent_tod.config.server import ServerSection
+from nc_latent_tod.config.trust import OF_THE_CALLER, Trust
 from nc_latent_tod.corpus.entities import EntityTable, load_entities
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.load import load_dialogues
@@ -53,7 +54,9 @@ _ROWS_A_PROMPT = 8  # the job's batch size counts prompts, a model's counts the 
 class Builder:
     """Makes and keeps what jobs work with."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: Trust = OF_THE_CALLER) -> None:
+        """`trust`: what jobs may use of this machine."""
+        self._trust = trust
         self._models: dict[str, LanguageModel] = {}
         self._proposers: dict[tuple[str | None, Schema], Proposer] = {}
         self._tables: dict[tuple[str, Schema], EntityTable] = {}
@@ -67,6 +70,7 @@ class Builder:
 
         `fence`: what a worker holds of the job, where its queue gives such a thing.
         """
+        self._trust.check(job)
         schema = schema_of(job)
         return Backends(
             manifest=open_manifest(job.manifest, fence=fence, opened=self._manifests),
@@ -143,7 +147,7 @@ class Builder:
         """The language model of a section; equal sections share one."""
         key = section.model_dump_json(exclude={"stop_sequences"})
         if key not in self._models:
-            self._models[key] = _load_model(section)
+            self._models[key] = _load_model(section, self._trust)
         return self._models[key]
 
     def _retriever(self, section: TaskSection, task: Task, schema: Schema) -> Retriever:
@@ -224,13 +228,13 @@ def _tokenizer_of(server: ServerSection) -> str | None:
     return server.tokenizer and model_path(ModelSection(model_name_or_path=server.tokenizer))
 
 
-def _load_model(section: ModelSection) -> LanguageModel:
+def _load_model(section: ModelSection, trust: Trust) -> LanguageModel:
     if section.model_type == "scripted":
         from nc_latent_tod.lm.scripted import ScriptedLM
 
         return ScriptedLM()
     if section.server:
-        return server_model(section, _tokenizer_of(section.server))
+        return server_model(section, _tokenizer_of(section.server), trust)
     from nc_latent_tod.lm.huggingface.model import load
 
     return load(model_path(section), dtype=section.torch_dtype, device_map=section.device_map, adapter=section.adapter,

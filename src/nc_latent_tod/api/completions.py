@@ -7,19 +7,24 @@ from collections.abc import Callable, Sequence
 
 from nc_latent_tod.config.sections import ModelSection, TaskSection
 from nc_latent_tod.config.server import ServerSection
+from nc_latent_tod.config.trust import OF_THE_CALLER, Trust
 from nc_latent_tod.errors import require_extra
 from nc_latent_tod.lm import LanguageModel
 from nc_latent_tod.ranking.noisy_channel import uses_channel
 
 
-def server_model(section: ModelSection, tokenizer: str | None) -> LanguageModel:
-    """The model that `section.server` has. No request is made. Raises `ConfigError` without the openai package."""
+def server_model(section: ModelSection, tokenizer: str | None, trust: Trust = OF_THE_CALLER) -> LanguageModel:
+    """The model that `section.server` has. No request is made.
+
+    Raises `ConfigError` without the openai package, or where `trust` does not let a job ask the server.
+    """
     require_extra("model_type 'openai'", "openai", "openai")
     from nc_latent_tod.lm.openai.model import OpenAILM
     from nc_latent_tod.lm.openai.server import CompletionsServer
 
     at = _server_of(section)
-    server = CompletionsServer(at.base_url, section.model_name_or_path, api_key=os.environ.get(at.api_key_variable),
+    variable = trust.variable(at)
+    server = CompletionsServer(at.base_url, section.model_name_or_path, api_key=os.environ.get(variable) if variable else None,
                                timeout_s=at.timeout_s, retries=at.retries)
     return OpenAILM(server, max_length=at.context_length, tokenizer=tokenizer, concurrency=at.concurrency, scoring=at.scoring)
 

@@ -87,12 +87,15 @@ def bootstrap(
 
 def run_rounds(config: Em, out: Path, rounds: int | None) -> Result:
     """Run the rounds with workers in processes of their own and fine-tuning in this one."""
+    from nc_latent_tod.cli.allowed import options_of
     from nc_latent_tod.cli.stop import orderly_stop
     from nc_latent_tod.cli.views.progress import LiveProgress
     from nc_latent_tod.cli.workers import start_workers
+    from nc_latent_tod.config.trust import asked_by
     from nc_latent_tod.errors import InterruptedJobError, require_extra
     from nc_latent_tod.rounds.em import Steps, run_em
 
+    asked = options_of(asked_by(config.job, config.relabel))  # the jobs are the caller's own
     if config.finetune is not None:
         require_extra("fine-tuning in rounds", "train", "mlflow", "peft")
     with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
@@ -104,7 +107,8 @@ def run_rounds(config: Em, out: Path, rounds: int | None) -> Result:
         def work(queue: Path, workers: int, threads: int | None) -> int:
             code = 0
             if not stop.is_asked_for():  # since the last round's workers
-                code = start_workers(workers, ["work", "--drain", "--queue", str(queue)], threads=threads, on_signal=stop.ask)
+                code = start_workers(workers, ["work", "--drain", "--queue", str(queue), *asked], threads=threads,
+                                     on_signal=stop.ask)
             if stop.is_asked_for():
                 raise InterruptedJobError("The workers were stopped.")
             return code

@@ -66,9 +66,10 @@ def label(
     from nc_latent_tod.api.jobs import read_job
     from nc_latent_tod.cli.stop import orderly_stop
     from nc_latent_tod.config.job import unused_keys
+    from nc_latent_tod.config.trust import keys_sent
 
     job = read_job(job_file, schema=schema, reuse_from=reuse_from)
-    for note in unused_keys(job):
+    for note in (*unused_keys(job), *keys_sent(job, os.environ)):
         remark(f"note: {note}")
     with orderly_stop() as stop:
         result, differing = _run(job, stop.is_asked_for, replay)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from nc_latent_tod.cli.allowed import HostsOption, KeyOption, ModelsOption, PathsOption, options_of, trust_of
 from nc_latent_tod.cli.console import (
     JsonOption,
     QueueOption,
@@ -79,6 +80,10 @@ def work(
                                                           "from it on. 0: a free one, which the log names.")] = None,
     metrics_host: Annotated[str, typer.Option("--metrics-host", help="The address that answers Prometheus. 0.0.0.0 lets other "
                                                                      "machines ask.")] = "127.0.0.1",
+    key: KeyOption = None,
+    allow_hosts: HostsOption = None,
+    allow_paths: PathsOption = None,
+    allow_models: ModelsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each job that ends, and one at the end.")]
     = False,
 ) -> None:
@@ -86,20 +91,24 @@ def work(
 
     The first SIGTERM or SIGINT ends a worker after the turns in hand and gives its job back: exit code 0, but with --drain 143
     or 130, for the queue is not drained. A second one ends it at once (143, 130).
+
+    A job from a queue gets no key, and asks no server but on loopback, unless an option says so (docs/security.md).
     """
     from nc_latent_tod.api.connect import open_queue
     from nc_latent_tod.cli.stop import SIGNAL_EXIT
     from nc_latent_tod.cli.workers import run_queue, start_workers
 
+    trust = trust_of(key, allow_hosts, allow_paths, allow_models)
     opened = open_queue(queue, must_exist=drain, lease_s=lease, max_attempts=max_attempts)  # a mistyped one looks drained
     log_to(standard_error(), verbose=True, as_json=logs_are_json())
     metrics = None if metrics_port is None else (metrics_host, metrics_port)
     if workers > 1 or threads:
         own = ["work", "--queue", queue, "--lease", str(lease), "--max-attempts", str(max_attempts),
                *(["--drain"] if drain else []), *(["--json"] if as_json else []),
-               *(["--max-jobs", str(max_jobs)] if max_jobs else [])]
+               *(["--max-jobs", str(max_jobs)] if max_jobs else []), *options_of(trust)]
         raise typer.Exit(start_workers(workers, own, threads=threads, metrics=metrics))
-    summary, signum = run_queue(opened, lease_s=lease, drain=drain, max_jobs=max_jobs, as_json=as_json, metrics=metrics)
+    summary, signum = run_queue(opened, trust=trust, lease_s=lease, drain=drain, max_jobs=max_jobs, as_json=as_json,
+                                metrics=metrics)
     counts = asdict(summary)
     typer.echo(json.dumps({"event": "end", **counts}) if as_json else ", ".join(f"{n} {name}" for name, n in counts.items()))
     if drain and signum:  # not 0: what waits for the end of the queue must not go on, and Kubernetes start another pod

@@ -12,6 +12,7 @@ from typing import Any
 from nc_latent_tod.api.backends import Builder
 from nc_latent_tod.cli.console import remark
 from nc_latent_tod.config.job import parse_job, unused_keys
+from nc_latent_tod.config.trust import Trust
 from nc_latent_tod.pipeline.progress import Progress
 from nc_latent_tod.pipeline.run import Control, run_job
 from nc_latent_tod.queues import Queue
@@ -24,14 +25,15 @@ from nc_latent_tod.worker.worker import JobControl, Worker, WorkSummary
 _SHOWN = ("run_id", "dialogues", "dialogues_done", "turns", "turns_done", "turns_resumed", "failures", "seconds")
 
 
-def run_queue(queue: Queue, *, lease_s: float, drain: bool, max_jobs: int | None, as_json: bool = False,
+def run_queue(queue: Queue, *, trust: Trust, lease_s: float, drain: bool, max_jobs: int | None, as_json: bool = False,
               metrics: tuple[str, int] | None = None) -> tuple[WorkSummary, int]:
     """Run the queue's jobs in this process; models are loaded once for all of them.
 
     Returns what became of them, and the number of the signal that ended it, or 0.
+    `trust`: what jobs may use of this machine.
     `as_json`: a line of JSON on stdout for each job that ends. `metrics`: host and port of the Prometheus endpoint.
     """
-    builder, tally = Builder(), Tally()
+    builder, tally = Builder(trust), Tally()
     told: set[str] = set()
     if metrics:
         from nc_latent_tod.cli.prometheus import serve_metrics

@@ -27,7 +27,8 @@ class CompletionsServer:
         self.base_url, self.model = base_url, model
         self.tokens = TokenCount()
         self._counting = threading.Lock()
-        self._client = openai.OpenAI(base_url=base_url, api_key=api_key or _NO_KEY, timeout=timeout_s, max_retries=retries)
+        self._client = openai.OpenAI(base_url=base_url, api_key=api_key or _NO_KEY, timeout=timeout_s, max_retries=retries,
+                                     http_client=openai.DefaultHttpxClient(follow_redirects=False))  # to nobody but it
 
     def complete(self, prompt: str | list[int], **options: Any) -> list[Any]:
         """The answer's choices in order.

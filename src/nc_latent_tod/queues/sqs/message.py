@@ -16,6 +16,7 @@ from nc_latent_tod.errors import ConfigError, storage_failed
 from nc_latent_tod.queues.job_name import job_name
 
 JOB, JOB_AT_URL = "nc-latent-tod/job/1", "nc-latent-tod/job-at-url/1"
+_STORED_AT = ("s3://", "file://")  # where a job that is too large for a message may be
 _ROOM_BYTES = 5120  # of a message are left for the attributes that a dead letter gets
 _REASON_CHARACTERS = 1000  # four bytes each at most
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
@@ -103,6 +104,9 @@ def decode(message: Message) -> dict[str, Any] | str:
 
 
 def _claimed(claim: Mapping[str, str]) -> str:
+    if not claim["url"].startswith(_STORED_AT):
+        raise ConfigError(f"the message says that its job is stored at {claim['url']!r}, and jobs are read from "
+                          f"{' and '.join(_STORED_AT)} alone")
     data = _storage(claim["url"])
     if hashlib.sha256(data).hexdigest() != claim["sha256"]:
         raise ValueError(f"{claim['url']} is not what was stored: its sha256 differs")
