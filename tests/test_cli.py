@@ -15,11 +15,12 @@ from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from nc_latent_tod.api.evaluate import PER_SERVICE
 from nc_latent_tod.api.explain import TaskExplanation
 from nc_latent_tod.cli import app
 from nc_latent_tod.cli.console import EXIT_CODES, exit_code
 from nc_latent_tod.cli.views.explanation import _candidates
-from nc_latent_tod.cli.views.scores import PER_SERVICE, _scoped
+from nc_latent_tod.cli.views.scores import _scoped
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
 from nc_latent_tod.evaluation.labels.scores import Estimate
@@ -131,7 +132,7 @@ def test_a_job_is_labelled_once_and_its_replay_gives_the_same_labels(folder):
 
 
 def test_a_changed_label_shows_in_the_replay(folder):
-    from nc_latent_tod.cli.label import _differing
+    from nc_latent_tod.api.label import _differing
     from nc_latent_tod.corpus.label_files import read_examples
     write_logs(folder / "logs.jsonl", 4)
     entry = json.loads(call("label", write_job(folder / "job.json"), "--json").stdout)["entry"]
@@ -349,7 +350,7 @@ def test_text_that_looks_like_markup_is_shown_as_it_is(folder):
 @pytest.mark.parametrize(("arguments", "words"), [
     (["mine", "sim-1-00000", 1, "--job", "job.json"], "Did you mean"),
     (["mine", "sim-1-000000", 99, "--job", "job.json"], "has the turns 0 to"),
-    (["other", "sim-1-000000", 1, "--job", "job.json"], "no group 'other'"),
+    (["other", "sim-1-000000", 1, "--job", "job.json"], "no finished run of group 'other'"),
     (["other", "sim-1-000000", 1], "--schema"),
 ])
 def test_a_turn_that_is_not_there_is_answered_with_what_is(folder, arguments, words):

@@ -12,7 +12,8 @@ from toy_schema import SCHEMA
 
 from nc_latent_tod.api.backends import Builder
 from nc_latent_tod.api.explain import explain
-from nc_latent_tod.cli.views.plan import plan_job, show_plan
+from nc_latent_tod.api.plan import plan_job
+from nc_latent_tod.cli.views.plan import show_plan
 from nc_latent_tod.config.job import parse_job, unused_keys
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.schemas import load_schema

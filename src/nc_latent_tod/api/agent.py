@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from nc_latent_tod.agent.agent import Agent
+from nc_latent_tod.agent.agent import Agent, Memory
 from nc_latent_tod.api.backends import Builder
 from nc_latent_tod.config.agent import AgentConfig, with_shared_model
 from nc_latent_tod.config.reading import decode, read_section
@@ -22,6 +22,8 @@ from nc_latent_tod.tasks.database import Database
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tasks.policy import Policy
 from nc_latent_tod.tasks.response import Responding
+
+__all__ = ["PACKAGED_CONFIG", "Memory", "build_agent", "read_agent_config"]
 
 PACKAGED_CONFIG = f"{PACKAGED}agent"
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from nc_latent_tod.api.backends import Builder, act_tagging, schema_of, state_tracking
+from nc_latent_tod.api.connect import manifest_at, manifest_section
+from nc_latent_tod.api.groups import runs_of, schema_path_of
+from nc_latent_tod.api.jobs import read_job
+from nc_latent_tod.config.job import Job, parse_job
 from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.labels import Example, TaskLabel
 from nc_latent_tod.manifests import Manifest, ManifestEntry
@@ -42,6 +48,35 @@ class Explanation:
     example: Example
     entry: ManifestEntry
     tasks: Sequence[TaskExplanation]
+    notes: tuple[str, ...] = ()  # where the prompts may not be those of the job
+
+
+def explain_turn(group_id: str, dialogue_id: str, turn_id: int, *, job_file: Path | None, manifest: str,
+                 schema: str | None) -> Explanation:
+    """Find a turn and rebuild its prompts, as `job_file` makes them or else from `manifest` and `schema`.
+
+    `notes` of what is returned say where the prompts may have been others. Raises as `explain` does.
+    """
+    job = read_job(job_file, schema=schema) if job_file else _job(group_id, manifest, schema)
+    loaded = schema_of(job)
+    backends = Builder().backends(job)
+    found = explain(backends.manifest, backends.labels, [state_tracking(job, loaded), act_tagging(job, loaded)],
+                    group_id, dialogue_id, turn_id)
+    notes = []
+    if not job_file and any(task.asked_model for task in found.tasks):
+        notes.append("prompts are shown as the default options make them: --job JOB.json shows them as the job had them.")
+    if job_file and found.entry.config_fingerprint != job.fingerprint:
+        notes.append(f"run {found.entry.run_id} was made by another job than {job_file}: its prompts may have been others.")
+    return replace(found, notes=tuple(notes))
+
+
+def _job(group_id: str, manifest: str, schema: str | None) -> Job:
+    stored = manifest_at(manifest, group_id)  # says so where there is none
+    schema = schema or schema_path_of(stored, group_id)
+    if schema is None:
+        raise ConfigError("To show prompts, name the job file (--job JOB.json), or the schema (--schema).")
+    return parse_job({"data": {"eval_set_path_or_name": "-", "eval_set_split_name": "-", "schema_path": schema},
+                      "manifest": manifest_section(manifest, group_id).model_dump(exclude_defaults=True)}, "explain")
 
 
 def explain(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Example]], tasks: Sequence[Task], group_id: str,
@@ -50,9 +85,7 @@ def explain(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Examp
 
     Raises `ConfigError` naming the nearest dialogue, or the turns that there are.
     """
-    entries = manifest.entries(group_id)
-    if not entries:
-        raise ConfigError(f"The manifest has no group {group_id!r} with a finished run.")
+    entries = runs_of(manifest, group_id)
     by_run = {entry.run_id: entry for entry in entries}
     dialogues: dict[str, list[int]] = {}
     for entry in entries:

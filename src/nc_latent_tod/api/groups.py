@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from nc_latent_tod.api.connect import manifest_at
 from nc_latent_tod.corpus.gold.load import GoldTurns
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
-from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.evaluation.labels.scores import Pair, pair
-from nc_latent_tod.manifests import Manifest
+from nc_latent_tod.labels import Example
+from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.schema import Schema
+
+_NAMED = 8  # groups that a message names
+
+
+def runs_of(manifest: Manifest, group_id: str, named: str = "") -> Sequence[ManifestEntry]:
+    """The finished runs of a group, by run id. `named`: how the manifest is called in the message.
+
+    Raises `ConfigError` where there is none.
+    """
+    runs = manifest.entries(group_id)
+    if not runs:
+        known = manifest.groups()
+        hint = nearest(group_id, known) or (f" There are: {', '.join(known[:_NAMED])}." if known else "")
+        raise ConfigError(f"The manifest{f' {named!r}' if named else ''} has no finished run of group {group_id!r}: check the "
+                          f"group id and the manifest.{hint}")
+    return runs
+
+
+def labels_of(runs: Iterable[ManifestEntry]) -> list[Example]:
+    """The labels of runs, in their order. Raises `DamagedError` where a label file is missing or damaged."""
+    return [example for run in runs for example in read_examples(run.labels_url, run.sha256)]
 
 
 def schema_path_of(manifest: Manifest, group_id: str) -> str | None:
@@ -43,10 +65,7 @@ def group_pairs(manifest: str, group_id: str, gold: GoldTurns, *, part: bool = F
 
     `tell` is told how many are left out. Raises `ConfigError` where there is no run, or gold is missing for a turn.
     """
-    entries = manifest_at(manifest, group_id).entries(group_id)
-    if not entries:
-        raise ConfigError(f"The manifest {manifest!r} has no finished run of group {group_id!r}.")
-    examples = [example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)]
+    examples = labels_of(runs_of(manifest_at(manifest, group_id), group_id, manifest))
     annotated = {dialogue_id for dialogue_id, _ in gold}
     known = [example for example in examples if example.turn.dialogue_id in annotated] if part else examples
     if left_out := len({e.turn.dialogue_id for e in examples} - annotated) if part and known else 0:

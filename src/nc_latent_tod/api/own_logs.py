@@ -11,6 +11,7 @@ from pathlib import Path
 from nc_latent_tod.api.backends import Builder, schema_of
 from nc_latent_tod.api.connect import open_manifest
 from nc_latent_tod.api.quickstart import prepare_folder
+from nc_latent_tod.api.report import report_group, write_page
 from nc_latent_tod.config.job import Job, parse_job
 from nc_latent_tod.corpus.entities import load_entities
 from nc_latent_tod.corpus.load import load_dialogues, split_names
@@ -21,6 +22,7 @@ from nc_latent_tod.pipeline.run import Control, run_job
 from nc_latent_tod.publish.publish import Published, publish
 
 GROUP = "own_logs"
+_DIALOGUES_SHOWN = 1000
 
 _NO_MODEL = {"model_type": "none"}
 
@@ -66,6 +68,13 @@ def label_logs(folder: Path, logs: str, schema: str | None, entities: str | None
     seconds = time.monotonic() - began
     published = publish(open_manifest(job.manifest), GROUP, to=folder / "datasets", schema=schema_of(job))
     return Labelled(files, published, examples, seconds)
+
+
+def write_report(folder: Path, done: Labelled) -> Path:
+    """Write the report of the labels as one HTML file below `folder`; its path."""
+    path = folder / "report.html"
+    write_page(report_group(GROUP, job_file=done.job_files[0], max_dialogues=_DIALOGUES_SHOWN), path)
+    return path
 
 
 def _refuse_others(folder: Path) -> None:

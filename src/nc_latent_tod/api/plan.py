@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from nc_latent_tod.config.job import Job
+from nc_latent_tod.api.backends import Builder, act_tagging, dialogues_of, schema_of, state_tracking, token_counter_of
+from nc_latent_tod.config.job import Job, unused_keys
 from nc_latent_tod.config.sections import TaskSection
 from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.errors import TurnError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.pipeline.run import Backends
 from nc_latent_tod.ranking.noisy_channel import scores_text, uses_channel
 from nc_latent_tod.tasks import Task
 
@@ -55,6 +57,31 @@ class Plan:
     def tokens_per_turn(self) -> float:
         """Mean tokens through the model, both tasks."""
         return _tokens(self.tasks) / self.turns
+
+
+def plan_job(job: Job) -> Plan:
+    """Check `job` and work out its plan. Loads dialogues and tokenizers, no model. Raises what the job itself would."""
+    schema, backends = schema_of(job), Builder().backends(job)
+    dialogues = dialogues_of(job)
+    finished = _finished(job, backends)
+    examples = list(backends.labels(finished[0])) if finished and job.manifest.seed_retrievers_from_manifest else []
+    tasks = []
+    for section, task in ((job.dst, state_tracking(job, schema)), (job.act_tag, act_tagging(job, schema))):
+        count, context_length = token_counter_of(section.model)
+        tasks.append(plan_task(section, task, dialogues, examples, count, context_length))
+    return make_plan(job, dialogues, tasks, [*unused_keys(job), *_reuse(job)], finished)
+
+
+def _finished(job: Job, backends: Backends) -> Sequence[ManifestEntry]:
+    """Runs of the group that seeds the job, or of its own; of a table on AWS only where the job reads it too."""
+    if job.manifest.type != "local" and not job.manifest.seed_retrievers_from_manifest:
+        return []
+    return backends.manifest.entries(job.manifest.seed_group_id or job.manifest.group_id)
+
+
+def _reuse(job: Job) -> list[str]:
+    group_id = job.manifest.reuse_group_id
+    return [f"Labels that are taken over from {group_id} are not deducted here."] if group_id else []
 
 
 def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], examples: Sequence[Example], count: Count,

@@ -13,9 +13,10 @@ from typing import Any
 
 from nc_latent_tod.api.backends import Builder, schema_of
 from nc_latent_tod.api.connect import open_manifest
+from nc_latent_tod.api.groups import labels_of
 from nc_latent_tod.config.job import Job, parse_job
 from nc_latent_tod.corpus.gold.load import load_gold
-from nc_latent_tod.corpus.label_files import read_examples
+from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.errors import ConfigError, InterruptedJobError, RetryableError
 from nc_latent_tod.evaluation.labels.scores import Scores, pair, score
 from nc_latent_tod.manifests import ManifestEntry
@@ -84,7 +85,7 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
                              f"failed; see: nc-latent-tod status --queue {folder / 'queue'}. "
                              "The same command goes on where it stopped.")
     published = publish(manifest, GROUP, to=folder / "datasets", schema=schema_of(first), license="mit")
-    examples = [example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)]
+    examples = labels_of(entries)
     scores = score(pair(examples, load_gold(GOLD)))
     summary = _summary(entries, scores, str(published.path))
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
@@ -141,6 +142,12 @@ def prepare_folder(folder: Path, mark: str, *, fresh: bool) -> None:
     for name, own in _WRITTEN.items() if fresh else ():
         if left := remove_own(folder / name, re.compile(own)):
             log.warning("%s/%s: %s is not of a quickstart, and stays", folder, name, left[0])
+
+
+def shown_dialogue() -> str:
+    """The id of a dialogue of a job that had examples."""
+    [shown] = load_dialogues(CORPUS, "train_31_32")
+    return shown.dialogue_id
 
 
 def packaged_job() -> dict[str, Any]:

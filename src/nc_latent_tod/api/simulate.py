@@ -16,7 +16,8 @@ from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.evaluation.responses.simulated import benchmark_files
 from nc_latent_tod.schema import Schema
-from nc_latent_tod.simulate import SimulatedDialogue, Wording, examples
+from nc_latent_tod.simulate import SimulatedDialogue, Wording, examples, simulate
+from nc_latent_tod.simulate.surface import Split
 from nc_latent_tod.system.files import write_bytes
 from nc_latent_tod.tasks.database import Database
 
@@ -34,6 +35,20 @@ def world(schema: str, entities: str | None, wording: str | None) -> tuple[Schem
         entities, wording = entities or f"{PACKAGED}entities", wording or f"{PACKAGED}wording"
     loaded = load_schema(schema)
     return loaded, _entities(entities, loaded) if entities else {}, _wording(wording) if wording else Wording()
+
+
+def simulate_corpus(out: Path, *, dialogues: int = 40, seed: int = 0, schema: str = "packaged:schema",
+                    entities: str | None = None, wording: str | None = None, templates: Split = "heldout",
+                    entity_split: Split = "all", max_services: int = 3, with_goals: bool = False) -> dict[str, Any]:
+    """Write simulated dialogues and their gold into a new folder, `with_goals` also what scores responses; counts and paths.
+
+    Raises `ConfigError` where schema, table or wording cannot be read, or a file is already there.
+    """
+    made_of = world(schema, entities, wording)
+    made = list(simulate(*made_of, n=dialogues, seed=seed, templates=templates, max_services=max_services,
+                         entity_split=entity_split))
+    written = write_corpus(made, out)
+    return {**written, "data": write_benchmark(made, made_of[0], made_of[1], out / "data")} if with_goals else written
 
 
 def _entities(name: str, schema: Schema) -> Entities:

@@ -67,13 +67,17 @@ def evaluate_agent(
     as_json: JsonOption = False,
 ) -> None:
     """Let the agent answer a corpus's users with its own states and responses, write its predictions and score them."""
-    from nc_latent_tod.cli.views.agent_run import Scoring, answer_corpus, show_run
+    from nc_latent_tod.api.evaluate_agent import Scoring, answer_corpus
+    from nc_latent_tod.cli.stop import orderly_stop
+    from nc_latent_tod.cli.views.agent_run import show_run
+    from nc_latent_tod.cli.views.progress import LiveProgress
     from nc_latent_tod.errors import ConfigError
 
     if data is None and (references or allow_missing):
         raise ConfigError("--references and --allow-missing score against goals: name their folder with --data too.")
-    run = answer_corpus(config, corpus, split, out, context=context.value, console=standard_error(),
-                        scoring=Scoring(data, goals, references, allow_missing) if data else None)
+    with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
+        run = answer_corpus(config, corpus, split, out, context=context.value, should_stop=stop.is_asked_for,
+                            report=progress.answers, scoring=Scoring(data, goals, references, allow_missing) if data else None)
     if as_json:
         print_json(run.to_json())
     else:
@@ -90,13 +94,10 @@ def train_tiny_agent(
     wording: WordingOption = None,
 ) -> None:
     """Train the tiny agent's policy and response on simulated dialogues, from the packaged tiny model on."""
-    from nc_latent_tod.api.backends import packaged_model
-    from nc_latent_tod.api.simulate import world
+    from nc_latent_tod.api.train import train_tiny_agent as train
     from nc_latent_tod.cli.views.progress import LiveProgress
-    from nc_latent_tod.training.tiny import agent_training
-    from nc_latent_tod.training.tiny import train_tiny_agent as train
 
     with LiveProgress(standard_error()) as progress:
-        checkpoint = train(*world(schema, entities, wording), out, agent_training(steps, seed),
-                           packaged_model("tiny-starcoder"), report=progress.training)
+        checkpoint = train(out, steps=steps, seed=seed, schema=schema, entities=entities, wording=wording,
+                           report=progress.training)
     typer.echo(f"The checkpoint is in {checkpoint}: name it as policy.model and response.model in an agent's configuration.")

@@ -13,7 +13,7 @@ from nc_latent_tod.cli.publish import GroupOption
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from nc_latent_tod.evaluation.labels.calibration import Calibration
+    from nc_latent_tod.api.calibrate import Calibration
 
 app = typer.Typer()
 
@@ -39,22 +39,10 @@ def calibrate(
     as_json: JsonOption = False,
 ) -> None:
     """Fit the temperatures of confidence to gold, and say how far confidence is from accuracy before and after."""
-    import json
+    from nc_latent_tod.api.calibrate import calibrate_group, write_calibration
 
-    from nc_latent_tod.api.groups import group_pairs, known_schema
-    from nc_latent_tod.corpus.gold.load import load_gold
-    from nc_latent_tod.evaluation.labels.calibration import calibrate as fit
-    from nc_latent_tod.report.reliability import reliability_svg
-
-    known = known_schema(gold, schema)
-    pairs = group_pairs(manifest, group_id, load_gold(gold, gold_format, known), part=True, tell=remark)
-    calibration = fit(pairs, known)
-    if to:
-        stored = {"temperature": dict(calibration.temperature), "group_id": group_id, "dialogues": calibration.dialogues,
-                  "turns": calibration.turns}
-        _write(to, json.dumps(stored, indent=2) + "\n")
-    if to_picture:
-        _write(to_picture, reliability_svg(calibration.raw, calibration.fitted))
+    calibration = calibrate_group(manifest, group_id, gold=gold, gold_format=gold_format, schema=schema, tell=remark)
+    write_calibration(calibration, group_id, to=to, picture=to_picture)
     if as_json:
         print_json(calibration.to_json())
     else:
@@ -65,7 +53,7 @@ def show_calibration(calibration: Calibration) -> Table:
     """A row for each kind of label, before and after."""
     from rich.table import Table
 
-    from nc_latent_tod.report.reliability import NAMES
+    from nc_latent_tod.api.calibrate import NAMES
 
     fitted_at = ", ".join(f"{task} {value:.3g}" for task, value in calibration.temperature.items())
     table = Table("labels", "count", "accuracy", "confidence", "ECE", "Brier", title_justify="left", caption_justify="left",
@@ -76,9 +64,3 @@ def show_calibration(calibration: Calibration) -> Table:
         table.add_row(NAMES[kind], str(raw.count), f"{raw.accuracy:.3f}", f"{raw.confidence:.3f} → {fitted.confidence:.3f}",
                       f"{raw.ece:.3f} → {fitted.ece:.3f}", f"{raw.brier:.3f} → {fitted.brier:.3f}")
     return table
-
-
-def _write(path: Path, text: str) -> None:
-    from nc_latent_tod.system.files import write_bytes
-
-    write_bytes(path, text.encode())

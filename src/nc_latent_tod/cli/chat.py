@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from nc_latent_tod.agent.agent import Agent, Memory, Reply
+from nc_latent_tod.api.agent import Memory
 from nc_latent_tod.cli.console import print_json
 from nc_latent_tod.cli.views.explanation import act_text, state_text
 from nc_latent_tod.cli.views.tables import pairs
+
+if TYPE_CHECKING:
+    from nc_latent_tod.agent.agent import Agent, Reply
 
 MAX_CHARS = 2_000  # of one turn; the rest is left out, and said
 _COMMANDS = {"/state": "what the agent knows so far", "/reset": "begin a new dialogue", "/quit": "leave (also Ctrl-D)",

@@ -74,14 +74,13 @@ def bootstrap(
     Learnt are weights of words and acts, in seconds; with --model also a language model, from the sure labels and simulated
     dialogues. The rounds are those of `em`, and OUT/em.json is the configuration.
     """
-    from nc_latent_tod.api.simulate import world, write_corpus
+    from nc_latent_tod.api.simulate import simulate_corpus
     from nc_latent_tod.rounds.bootstrap import bootstrap_config
-    from nc_latent_tod.simulate import simulate
 
     config = bootstrap_config(corpus, schema, entities, out=out, split=split, base=model, steps=steps, gold=gold, seed=seed,
                               min_confidence=min_confidence, proposal_weight=proposal_weight, workers=workers)
     if model and not (out / "simulated" / "logs.jsonl").exists():
-        write_corpus(simulate(*world(schema, entities, None), n=simulated, seed=seed, templates="all"), out / "simulated")
+        simulate_corpus(out / "simulated", dialogues=simulated, seed=seed, schema=schema, entities=entities, templates="all")
     show(run_rounds(config, out, rounds), out, config.name, as_json=as_json)
 
 
@@ -100,7 +99,7 @@ def run_rounds(config: Em, out: Path, rounds: int | None) -> Result:
         require_extra("fine-tuning in rounds", "train", "mlflow", "peft")
     with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
         def learn(run, folder):  # type: ignore[no-untyped-def]
-            from nc_latent_tod.training.finetune.run import finetune
+            from nc_latent_tod.api.finetune import finetune
 
             return finetune(run, folder, report=progress.training, should_stop=stop.is_asked_for)
 

@@ -11,8 +11,8 @@ import typer
 from nc_latent_tod.cli.console import JsonOption, epilog, print_json, standard_error, standard_output
 
 if TYPE_CHECKING:
+    from nc_latent_tod.api.finetune import Finetuned
     from nc_latent_tod.config.finetune import Finetune
-    from nc_latent_tod.training.finetune.state import Finetuned
 
 app = typer.Typer()
 
@@ -37,7 +37,7 @@ def finetune(
     chosen = read_config(config, dataset)
     require_extra("finetune", "train", *(("mlflow",) if chosen.tracking.enabled else ()), *(("peft",) if chosen.lora else ()))
     with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
-        from nc_latent_tod.training.finetune.run import finetune as run
+        from nc_latent_tod.api.finetune import finetune as run
 
         done = run(chosen, out, report=progress.training, should_stop=stop.is_asked_for)
     if as_json:

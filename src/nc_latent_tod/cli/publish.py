@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from nc_latent_tod.cli.console import JsonOption, ManifestOption, epilog, print_json, standard_output
+from nc_latent_tod.cli.console import JsonOption, ManifestOption, epilog, print_json, remark, standard_output
 
 app = typer.Typer()
 
@@ -71,8 +71,8 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Merge a group's runs into one dataset, verified, in a folder or on the Hub (private unless --public)."""
-    from nc_latent_tod.cli.views.published import publish_group, show_published
-    from nc_latent_tod.publish.abstention import read_temperatures
+    from nc_latent_tod.api.publish import publish_group, read_temperatures
+    from nc_latent_tod.cli.views.published import show_published
 
     published = publish_group(group_id, job_file=job_file, manifest=manifest, schema=schema, to=to, hf_username=hf_username,
                               public=not private, allow_missing=allow_missing, allow_mixed_schemas=allow_mixed_schemas,
@@ -105,10 +105,13 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score a group's labels against gold: joint goal accuracy, slots, acts, per service, with bootstrap intervals."""
-    from nc_latent_tod.cli.views.comparison import evaluate_groups, show_evaluation
+    from nc_latent_tod.api.evaluate import evaluate_groups
+    from nc_latent_tod.cli.views.comparison import show_evaluation
 
     evaluation = evaluate_groups(manifest, group_id, against, gold=gold, gold_format=gold_format, schema=schema,
                                  resamples=resamples, seed=seed)
+    for note in evaluation.notes:
+        remark(f"note: {note}")
     if as_json:
         print_json(evaluation.to_json())
     else:

@@ -64,14 +64,12 @@ def quickstart(
 
 
 def _packaged_quickstart(out: Path, *, fresh: bool, as_json: bool) -> None:
-    from nc_latent_tod.api.quickstart import CORPUS, GOLD, GROUP
+    from nc_latent_tod.api.quickstart import GOLD, GROUP, Control, shown_dialogue
     from nc_latent_tod.api.quickstart import quickstart as run
     from nc_latent_tod.cli.stop import orderly_stop
     from nc_latent_tod.cli.views.progress import LiveProgress
     from nc_latent_tod.cli.views.scores import show_scores
     from nc_latent_tod.cli.workers import start_workers
-    from nc_latent_tod.corpus.load import load_dialogues
-    from nc_latent_tod.pipeline.run import Control
 
     with orderly_stop() as stop, LiveProgress(standard_error()) as progress:
         done = run(out, lambda queue: start_workers(WORKERS, ["work", "--drain", "--queue", str(queue)], threads=None,
@@ -81,13 +79,12 @@ def _packaged_quickstart(out: Path, *, fresh: bool, as_json: bool) -> None:
         print_json(dict(done.summary))
         return
     standard_output().print(show_scores(done.scores, only=SHOWN))
-    [shown] = load_dialogues(CORPUS, "train_31_32")  # of a job that had examples
     typer.echo(f"""
 dataset  {done.summary['dataset']}
 figures  {done.folder}/summary.json
 
 Next:
-  {program()} explain {GROUP} {shown.dialogue_id} 2 --job {done.folder}/jobs/dependents/train_30_40.json
+  {program()} explain {GROUP} {shown_dialogue()} 2 --job {done.folder}/jobs/dependents/train_30_40.json
   {program()} plan {done.folder}/jobs/job_0.json
   {program()} evaluate --group-id {GROUP} --manifest {done.folder}/manifest --gold {GOLD}""")
 
@@ -110,15 +107,11 @@ def simulate(
     as_json: JsonOption = False,
 ) -> None:
     """Write simulated dialogues and their gold labels, from any schema and entity table."""
-    from nc_latent_tod.api.simulate import world, write_benchmark, write_corpus
-    from nc_latent_tod.simulate import simulate as simulated
+    from nc_latent_tod.api.simulate import simulate_corpus
 
-    made_of = world(schema, entities, wording)
-    made = list(simulated(*made_of, n=dialogues, seed=seed, templates=templates.value, max_services=max_services,
-                          entity_split=entity_split.value))
-    written = write_corpus(made, out)
-    if with_goals:
-        written["data"] = write_benchmark(made, made_of[0], made_of[1], out / "data")
+    written = simulate_corpus(out, dialogues=dialogues, seed=seed, schema=schema, entities=entities, wording=wording,
+                              templates=templates.value, entity_split=entity_split.value, max_services=max_services,
+                              with_goals=with_goals)
     if as_json:
         print_json(written)
     else:
@@ -136,12 +129,10 @@ def train_tiny(
     wording: WordingOption = None,
 ) -> None:
     """Train a tiny model of StarCoder's architecture on simulated dialogues, from scratch. Stop it and it can go on."""
-    from nc_latent_tod.api.simulate import world
+    from nc_latent_tod.api.train import train_tiny as train
     from nc_latent_tod.cli.views.progress import LiveProgress
-    from nc_latent_tod.training.loop import TrainConfig
-    from nc_latent_tod.training.tiny import train_tiny as train
 
-    config = TrainConfig(seed=seed) if steps is None else TrainConfig(seed=seed, steps=steps)
     with LiveProgress(standard_error()) as progress:
-        checkpoint = train(*world(schema, entities, wording), out, config, report=progress.training)
+        checkpoint = train(out, steps=steps, seed=seed, schema=schema, entities=entities, wording=wording,
+                           report=progress.training)
     typer.echo(f"The checkpoint is in {checkpoint}: name it as model.model_name_or_path, with model_type huggingface.")

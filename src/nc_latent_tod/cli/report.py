@@ -37,15 +37,12 @@ def report(
     max_dialogues: Annotated[int, typer.Option("--max-dialogues", min=1, help="The worst so many are in the page.")] = 1000,
 ) -> None:
     """Show a group's labels in one HTML file without network: scores, confidence, distributions, worst dialogues."""
-    from nc_latent_tod.api.report import group_report
-    from nc_latent_tod.publish.abstention import read_temperatures
-    from nc_latent_tod.report.page import page
-    from nc_latent_tod.system.files import write_bytes
+    from nc_latent_tod.api.publish import read_temperatures
+    from nc_latent_tod.api.report import report_group, write_page
 
-    found = group_report(group, manifest=manifest, schema=schema, job_file=job_file, gold=gold, gold_format=gold_format,
+    found = report_group(group, manifest=manifest, schema=schema, job_file=job_file, gold=gold, gold_format=gold_format,
                          rounds=rounds or [], temperatures=read_temperatures(temperature) if temperature else {},
                          max_dialogues=max_dialogues)
     target = to or Path(f"{group}.html")
-    data = page(found).encode("utf-8", "replace")
-    write_bytes(target, data)
-    typer.echo(f"{target}: {found.dialogues} dialogues, {found.turns} turns, {len(data) / 1e6:.1f} MB. Open it in a browser.")
+    size = write_page(found, target)
+    typer.echo(f"{target}: {found.dialogues} dialogues, {found.turns} turns, {size / 1e6:.1f} MB. Open it in a browser.")

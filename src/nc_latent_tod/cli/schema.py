@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nc_latent_tod.cli.console import Commands, JsonOption, epilog, print_json, standard_output
-from nc_latent_tod.errors import ConfigError
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Schema files: draft a first one from an entity table.")
 
@@ -32,20 +30,10 @@ def draft(
     from rich.table import Table
     from rich.text import Text
 
-    from nc_latent_tod.corpus.entities import read_tables
-    from nc_latent_tod.corpus.schema_draft import draft_schema, open_questions
-    from nc_latent_tod.schema import Schema
+    from nc_latent_tod.api.schema import draft as write_draft
 
-    drafted = draft_schema(read_tables(table))
-    if not any(service["slots"] for service in drafted):
-        raise ConfigError(f"{table} has no column with values to make slots of. {len(drafted)} tables were read.")
-    schema = Schema.from_json(drafted)
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(drafted, indent=2, ensure_ascii=False) + "\n")
-    except FileExistsError:
-        raise ConfigError(f"{out} is there already and is left as it is: give another file with --out.") from None
-    questions = open_questions(drafted)
+    drafted = write_draft(table, out)
+    schema, questions = drafted.schema, drafted.questions
     if as_json:
         print_json({"schema": str(out), "services": [service.name for service in schema.services],
                     "questions": [{"where": where, "question": question} for question, where in questions.items()]})

@@ -44,16 +44,11 @@ def score_predictions(
     as_json: JsonOption = False,
 ) -> None:
     """Score a system's MultiWOZ responses as the community does: Inform, Success, BLEU, lexical richness."""
+    from nc_latent_tod.api.score_predictions import score_file
     from nc_latent_tod.cli.views.predictions import show_prediction_scores
-    from nc_latent_tod.evaluation.responses.benchmark import load_benchmark
-    from nc_latent_tod.evaluation.responses.predictions import load_predictions
-    from nc_latent_tod.evaluation.responses.references import load_references
-    from nc_latent_tod.evaluation.responses.scores import score_predictions as score
 
-    benchmark = load_benchmark(data, split)
-    scores = score(load_predictions(file), benchmark, domains=domains.value, allow_missing=allow_missing,
-                   references=load_references(references, benchmark.names) if references else None,
-                   allow_unknown=allow_unknown, resamples=resamples, seed=seed)
+    scores = score_file(file, data=data, split=split, references=references, domains=domains.value, allow_missing=allow_missing,
+                        allow_unknown=allow_unknown, resamples=resamples, seed=seed)
     if as_json:
         print_json(scores.to_json())
     else:

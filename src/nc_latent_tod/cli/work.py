@@ -37,21 +37,19 @@ def enqueue(
 ) -> None:
     """Add jobs to the queue. All are checked before the first is added; equal jobs are added once."""
     from nc_latent_tod.api.connect import open_queue, warnings
-    from nc_latent_tod.api.jobs import check_reuse, job_files, read_jobs
-    from nc_latent_tod.config.job import parse_job
-    from nc_latent_tod.queues.orders import group_of
+    from nc_latent_tod.api.jobs import check_reuse, group_of, job_files, read_jobs
 
-    decoded = read_jobs(job_files(jobs), reuse_from=reuse_from)
+    files = read_jobs(job_files(jobs), reuse_from=reuse_from)
     if reuse_from is not None:
-        check_reuse(decoded, reuse_from)
+        check_reuse(files, reuse_from)
     opened = open_queue(queue)
-    for note in dict.fromkeys(note for job in decoded.values() for note in warnings(parse_job(job), queue)):
+    for note in dict.fromkeys(note for file in files for note in warnings(file.job, queue)):
         remark(f"note: {note}")
     for order in opened.orders.all().values():
-        if order.group_id in {group_of(job) for job in decoded.values()}:
+        if order.group_id in {group_of(file.data) for file in files}:
             remark(f"note: the group {order.group_id} is {order.state}: its jobs are not run until nc-latent-tod resume "
                    f"{order.group_id}.")
-    is_new = {str(path): opened.put(job) for path, job in decoded.items()}
+    is_new = {str(file.path): opened.put(file.data) for file in files}
     new, known = ([path for path, added in is_new.items() if added is wanted] for wanted in (True, False))
     if as_json:
         print_json({"enqueued": new, "already_there": known})

@@ -7,20 +7,22 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nc_latent_tod.api.backends import Builder
+from nc_latent_tod.api.label import Control, run_job
 from nc_latent_tod.cli.console import remark
 from nc_latent_tod.config.job import parse_job, unused_keys
 from nc_latent_tod.config.trust import Trust
-from nc_latent_tod.pipeline.progress import Progress
-from nc_latent_tod.pipeline.run import Control, run_job
-from nc_latent_tod.queues import Queue
 from nc_latent_tod.system.logs import add_log_fields, logs_are_json
 from nc_latent_tod.worker.group import run_workers, visible_gpus
 from nc_latent_tod.worker.tally import Ended, Tally
 from nc_latent_tod.worker.usage import usage_of
 from nc_latent_tod.worker.worker import JobControl, Worker, WorkSummary
+
+if TYPE_CHECKING:
+    from nc_latent_tod.pipeline.progress import Progress
+    from nc_latent_tod.queues import Queue
 
 _SHOWN = ("run_id", "dialogues", "dialogues_done", "turns", "turns_done", "turns_resumed", "failures", "seconds")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -11,34 +10,11 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from nc_latent_tod.api.backends import Builder, act_tagging, schema_of, state_tracking
-from nc_latent_tod.api.connect import manifest_at, manifest_section
-from nc_latent_tod.api.explain import Explanation, TaskExplanation, explain
-from nc_latent_tod.api.groups import schema_path_of
-from nc_latent_tod.api.jobs import read_job
-from nc_latent_tod.cli.console import remark
-from nc_latent_tod.config.job import Job, parse_job
-from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.api.explain import TAKEN_FROM, Explanation, TaskExplanation
 from nc_latent_tod.labels import Act, Candidate, Example
-from nc_latent_tod.pipeline.reuse import TAKEN_FROM
 
 TERMS = {"direct": "direct = log p(label | text), in nats", "prior": "prior = log p(label), in nats",
          "channel": "channel = log p(text | label), in nats", "proposal": "proposal = pseudo-score without a model"}
-
-
-def explain_turn(group_id: str, dialogue_id: str, turn_id: int, *, job_file: Path | None, manifest: str,
-                 schema: str | None) -> Explanation:
-    """Find a turn and rebuild its prompts, as `job_file` makes them or else from `manifest` and `schema`."""
-    job = read_job(job_file, schema=schema) if job_file else _job(group_id, manifest, schema)
-    loaded = schema_of(job)
-    backends = Builder().backends(job)
-    found = explain(backends.manifest, backends.labels, [state_tracking(job, loaded), act_tagging(job, loaded)],
-                    group_id, dialogue_id, turn_id)
-    if not job_file and any(task.asked_model for task in found.tasks):
-        remark("note: prompts are shown as the default options make them: --job JOB.json shows them as the job had them.")
-    if job_file and found.entry.config_fingerprint != job.fingerprint:
-        remark(f"note: run {found.entry.run_id} was made by another job than {job_file}: its prompts may have been others.")
-    return found
 
 
 def show_explanation(found: Explanation, *, with_preamble: bool) -> RenderableType:
@@ -63,15 +39,6 @@ def act_text(act: Act) -> str:
     subject = f" {act.service}" if act.service else ""
     slot = f".{act.slot}" if act.slot else ""
     return f"{act.act}{subject}{slot}" + (f" = {act.value}" if act.value else "")
-
-
-def _job(group_id: str, manifest: str, schema: str | None) -> Job:
-    stored = manifest_at(manifest, group_id)  # says so where there is none
-    schema = schema or schema_path_of(stored, group_id)
-    if schema is None:
-        raise ConfigError("To show prompts, name the job file (--job JOB.json), or the schema (--schema).")
-    return parse_job({"data": {"eval_set_path_or_name": "-", "eval_set_split_name": "-", "schema_path": schema},
-                      "manifest": manifest_section(manifest, group_id).model_dump(exclude_defaults=True)}, "explain")
 
 
 def _turn(found: Explanation) -> Panel:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from nc_latent_tod.api.pause import CANCELLED, PAUSED
 from nc_latent_tod.cli.views.tables import ADVICE, dead_letters
-from nc_latent_tod.queues.orders import CANCELLED, PAUSED
-from nc_latent_tod.queues.status import Waiting
 from nc_latent_tod.system.process_id import ProcessId
 from nc_latent_tod.worker.fleet import Flight, Overview
 from nc_latent_tod.worker.presence import WorkerRecord
 from nc_latent_tod.worker.usage import Usage
+
+if TYPE_CHECKING:
+    from nc_latent_tod.queues.status import Waiting
 
 _NAMED = 20  # jobs in one line; --json has them all
 _LATE_S = 60.0  # a heartbeat comes every 20 s with the usual lease

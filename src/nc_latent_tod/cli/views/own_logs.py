@@ -11,17 +11,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nc_latent_tod.api.own_logs import GROUP, Labelled, label_logs
-from nc_latent_tod.api.report import group_report
+from nc_latent_tod.api.own_logs import GROUP, Control, Labelled, label_logs, write_report
 from nc_latent_tod.cli.console import print_json, program, standard_error, standard_output
 from nc_latent_tod.cli.stop import orderly_stop
 from nc_latent_tod.cli.views.progress import LiveProgress
 from nc_latent_tod.cli.views.tables import duration
 from nc_latent_tod.labels import Example
-from nc_latent_tod.pipeline.run import Control
-from nc_latent_tod.report.page import page
 
-_VALUES_SHOWN, _ROWS_SHOWN, _DIALOGUES_SHOWN = 4, 24, 1000
+_VALUES_SHOWN, _ROWS_SHOWN = 4, 24
 
 
 def label_own_logs(folder: Path, logs: str, schema: str | None, entities: str | None, *, fresh: bool, as_json: bool) -> None:
@@ -46,15 +43,6 @@ Labelled by rules that read the schema, with no model: look before you trust. Ne
 Better descriptions and possible values in the schema, or an entity table, give better labels. A language model reads more: in
 {done.job_files[0]} replace "model_type": "none" by your model (docs/jobs.md) and group_id by another name, then:
   {program()} label {done.job_files[0]}""")
-
-
-def write_report(folder: Path, done: Labelled) -> Path:
-    """Write the report of the labels as one HTML file."""
-    found = group_report(GROUP, manifest="", schema=None, job_file=done.job_files[0], gold=None, gold_format="auto", rounds=(),
-                         temperatures={}, max_dialogues=_DIALOGUES_SHOWN)
-    path = folder / "report.html"
-    path.write_text(page(found), encoding="utf-8", errors="replace")
-    return path
 
 
 def show_labels(examples: Sequence[Example]) -> RenderableType:

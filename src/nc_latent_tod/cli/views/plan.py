@@ -10,29 +10,12 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from nc_latent_tod.api.backends import Builder, act_tagging, dialogues_of, schema_of, state_tracking, token_counter_of
-from nc_latent_tod.api.plan import Plan, TaskPlan, make_plan, plan_task
+from nc_latent_tod.api.plan import Plan, TaskPlan
 from nc_latent_tod.cli.views.tables import duration
-from nc_latent_tod.config.job import Job, unused_keys
-from nc_latent_tod.manifests import ManifestEntry
-from nc_latent_tod.pipeline.run import Backends
 
 BINS = 10
 BAR = 40  # characters of the longest bar
 SHOWN_OVER_LONG = 5
-
-
-def plan_job(job: Job) -> Plan:
-    """Check `job` and work out its plan. Loads dialogues and tokenizers, no model. Raises what the job itself would."""
-    schema, backends = schema_of(job), Builder().backends(job)
-    dialogues = dialogues_of(job)
-    finished = _finished(job, backends)
-    examples = list(backends.labels(finished[0])) if finished and job.manifest.seed_retrievers_from_manifest else []
-    tasks = []
-    for section, task in ((job.dst, state_tracking(job, schema)), (job.act_tag, act_tagging(job, schema))):
-        count, context_length = token_counter_of(section.model)
-        tasks.append(plan_task(section, task, dialogues, examples, count, context_length))
-    return make_plan(job, dialogues, tasks, [*unused_keys(job), *_reuse(job)], finished)
 
 
 def show_plan(plan: Plan) -> RenderableType:
@@ -56,18 +39,6 @@ def histogram(values: Sequence[int], bins: int = BINS) -> list[tuple[int, int, i
     for value in values:
         counts[(value - low) // width] += 1
     return [(low + i * width, low + (i + 1) * width - 1, count) for i, count in enumerate(counts)]
-
-
-def _finished(job: Job, backends: Backends) -> Sequence[ManifestEntry]:
-    """Runs of the group that seeds the job, or of its own; of a table on AWS only where the job reads it too."""
-    if job.manifest.type != "local" and not job.manifest.seed_retrievers_from_manifest:
-        return []
-    return backends.manifest.entries(job.manifest.seed_group_id or job.manifest.group_id)
-
-
-def _reuse(job: Job) -> list[str]:
-    group_id = job.manifest.reuse_group_id
-    return [f"Labels that are taken over from {group_id} are not deducted here."] if group_id else []
 
 
 def _prompt(task: TaskPlan) -> RenderableType:

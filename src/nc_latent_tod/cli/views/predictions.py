@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from nc_latent_tod.cli.views.tables import pairs
-from nc_latent_tod.evaluation.labels.bootstrap import Estimate
-from nc_latent_tod.evaluation.responses.scores import PredictionScores
+
+if TYPE_CHECKING:
+    from nc_latent_tod.evaluation.labels.bootstrap import Estimate
+    from nc_latent_tod.evaluation.responses.scores import PredictionScores
 
 
 def show_prediction_scores(scores: PredictionScores) -> RenderableType:

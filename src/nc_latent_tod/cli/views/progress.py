@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -15,7 +15,9 @@ from rich.text import Text
 
 from nc_latent_tod.cli.console import remark
 from nc_latent_tod.cli.views.tables import duration, share
-from nc_latent_tod.pipeline.run import Progress
+
+if TYPE_CHECKING:
+    from nc_latent_tod.pipeline.run import Progress
 
 LINE_SECONDS = 10.0  # between two lines where the output is no terminal
 

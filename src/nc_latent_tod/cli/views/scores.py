@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nc_latent_tod.evaluation.labels.bootstrap import Estimate
-from nc_latent_tod.evaluation.labels.scores import PER_SERVICE, PER_TURN, Scores
+from nc_latent_tod.api.evaluate import PER_SERVICE, PER_TURN, Scores
+
+if TYPE_CHECKING:
+    from nc_latent_tod.evaluation.labels.bootstrap import Estimate
 
 
 def show_scores(scores: Scores, only: Collection[str] = ()) -> RenderableType:

@@ -9,10 +9,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nc_latent_tod.queues.status import DeadLetter
-
 if TYPE_CHECKING:  # `status` shall not wait for all that labels
     from nc_latent_tod.pipeline.run import Progress, Result
+    from nc_latent_tod.queues.status import DeadLetter
 
 ADVICE = Text("Open one with nc-latent-tod dlq show NAME, put it back with nc-latent-tod dlq redrive NAME.", style="dim")
 
