@@ -19,7 +19,7 @@ from pathlib import Path
 from nc_latent_tod.corpus.label_files import read_examples, write_examples
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish.publish import publish
+from nc_latent_tod.publishing.publish import publish
 
 _LOOK_EVERY_S = 0.02
 

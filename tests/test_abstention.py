@@ -13,9 +13,9 @@ from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Act, Candidate, Example, TaskLabel
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish.abstention import Abstention, read_temperatures
-from nc_latent_tod.publish.publish import publish
-from nc_latent_tod.publish.rows import rows
+from nc_latent_tod.publishing.abstention import Abstention, read_temperatures
+from nc_latent_tod.publishing.publish import publish
+from nc_latent_tod.publishing.rows import rows
 
 UNSURE = TaskLabel((Candidate("[]", score=0.1), Candidate("[ ]", score=0.0)), 0)
 

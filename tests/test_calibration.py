@@ -19,8 +19,8 @@ from nc_latent_tod.evaluation.labels.calibration import calibrate, fit_temperatu
 from nc_latent_tod.labels import Act, Candidate, Example, Gold, Label, TaskLabel, gold_label
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish.abstention import read_temperatures
-from nc_latent_tod.report.reliability import reliability_svg
+from nc_latent_tod.publishing.abstention import read_temperatures
+from nc_latent_tod.reporting.reliability import reliability_svg
 
 EAST, NORTH = {"stay": {"area": "east"}}, {"stay": {"area": "north"}}
 TEXT = {"east": '[agent.find_stay(area="east")]', "north": '[agent.find_stay(area="north")]'}

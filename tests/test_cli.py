@@ -26,7 +26,7 @@ from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError,
 from nc_latent_tod.evaluation.labels.scores import Estimate
 from nc_latent_tod.labels import Candidate, TaskLabel
 from nc_latent_tod.queues.folder.queue import FolderQueue
-from nc_latent_tod.simulate import simulate
+from nc_latent_tod.simulation import simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = ROOT / "src" / "nc_latent_tod" / "experiments"

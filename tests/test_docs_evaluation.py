@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nc_latent_tod.corpus.gold.acts import MULTIWOZ_ACTS, SGD_ACTS
-from nc_latent_tod.publish.abstention import confidence_features
+from nc_latent_tod.publishing.abstention import confidence_features
 from nc_latent_tod.schema import Schema
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -11,11 +11,11 @@ from toy_schema import SCHEMA
 
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish.folder import differing_file
-from nc_latent_tod.publish.publish import publish
+from nc_latent_tod.publishing.folder import differing_file
+from nc_latent_tod.publishing.publish import publish
 from nc_latent_tod.queues.folder.queue import FolderQueue
 from nc_latent_tod.queues.status import InFlight
-from nc_latent_tod.simulate import simulate
+from nc_latent_tod.simulation import simulate
 
 JOBS, KILLS, WORKERS = 18, 6, 3
 DIALOGUES, CONVERSATIONS_A_DIALOGUE = 36, 5  # long ones, so that a job takes long enough to be killed within it

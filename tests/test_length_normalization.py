@@ -22,8 +22,8 @@ from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.ranking.noisy_channel import merge, posterior, rank, score
 from nc_latent_tod.ranking.reasons import reason
-from nc_latent_tod.report.collect import collect
-from nc_latent_tod.report.page import page
+from nc_latent_tod.reporting.collect import collect
+from nc_latent_tod.reporting.page import page
 from nc_latent_tod.tasks.dst import StateTracking
 
 SHORT = Candidate("S", {"direct": -4.0, "prior": -6.0, "channel": -8.0}, tokens={"direct": 2, "prior": 3, "channel": 4})

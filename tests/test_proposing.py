@@ -25,7 +25,7 @@ from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.manifests.local import LocalManifest
 from nc_latent_tod.pipeline.run import Control, run_job
 from nc_latent_tod.proposals.proposer import Proposer
-from nc_latent_tod.publish.publish import publish
+from nc_latent_tod.publishing.publish import publish
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.tasks.prompts import answer
 

@@ -20,11 +20,11 @@ from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.labels import Act, Candidate, Example, Label, TaskLabel, apply_change
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish import merge
-from nc_latent_tod.publish.card import histogram, tenths
-from nc_latent_tod.publish.folder import differing_file
-from nc_latent_tod.publish.publish import dataset_name, publish
-from nc_latent_tod.publish.rows import DELETED
+from nc_latent_tod.publishing import merge
+from nc_latent_tod.publishing.card import histogram, tenths
+from nc_latent_tod.publishing.folder import differing_file
+from nc_latent_tod.publishing.publish import dataset_name, publish
+from nc_latent_tod.publishing.rows import DELETED
 from nc_latent_tod.ranking.confidence import TASKS
 from nc_latent_tod.schema import Schema
 

@@ -19,8 +19,8 @@ from huggingface_hub import constants
 from test_publish import ids, manifest_of, partition
 
 from nc_latent_tod.errors import ConfigError, RetryableError
-from nc_latent_tod.publish import shards
-from nc_latent_tod.publish.hub import push
+from nc_latent_tod.publishing import shards
+from nc_latent_tod.publishing.hub import push
 
 NAME = "me/name"
 CARD = "---\nlicense: mit\n---\n\n# Card\n"

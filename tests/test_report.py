@@ -22,8 +22,8 @@ from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act, Candidate, Example, Gold, Label, TaskLabel, gold_label
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.report.collect import Report, collect
-from nc_latent_tod.report.page import page
+from nc_latent_tod.reporting.collect import Report, collect
+from nc_latent_tod.reporting.page import page
 
 OWN = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><!--"
 EAST = {"stay": {"area": "east"}}

@@ -13,12 +13,12 @@ from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, pa
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import ACT_NAMES, ENTITY_ACTS, Act, apply_change
 from nc_latent_tod.schema import Schema
-from nc_latent_tod.simulate import Wording, examples, simulate
-from nc_latent_tod.simulate.surface import NUMBER_WORDS, delexicalise
-from nc_latent_tod.simulate.system_templates import HELDOUT as SYSTEM_HELDOUT
-from nc_latent_tod.simulate.system_templates import TRAIN as SYSTEM_TRAIN
-from nc_latent_tod.simulate.user_templates import HELDOUT as USER_HELDOUT
-from nc_latent_tod.simulate.user_templates import TRAIN as USER_TRAIN
+from nc_latent_tod.simulation import Wording, examples, simulate
+from nc_latent_tod.simulation.surface import NUMBER_WORDS, delexicalise
+from nc_latent_tod.simulation.system_templates import HELDOUT as SYSTEM_HELDOUT
+from nc_latent_tod.simulation.system_templates import TRAIN as SYSTEM_TRAIN
+from nc_latent_tod.simulation.user_templates import HELDOUT as USER_HELDOUT
+from nc_latent_tod.simulation.user_templates import TRAIN as USER_TRAIN
 
 SGD = Path(__file__).resolve().parents[2] / "shared" / "data" / "sgd" / "dev" / "schema.json"
 

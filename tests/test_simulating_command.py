@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from nc_latent_tod.api.simulate import world, write_corpus
 from nc_latent_tod.cli import app
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
-from nc_latent_tod.simulate import Wording, simulate
+from nc_latent_tod.simulation import Wording, simulate
 
 OWN = [{"service_name": "clinic", "slots": [{"name": "day", "is_categorical": True, "possible_values": ["monday", "friday"]}]}]
 

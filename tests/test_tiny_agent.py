@@ -9,7 +9,7 @@ from nc_latent_tod.api.backends import packaged_model
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.huggingface.model import load
-from nc_latent_tod.simulate import Wording
+from nc_latent_tod.simulation import Wording
 from nc_latent_tod.training.tiny import agent_training, train_tiny_agent
 from nc_latent_tod.training.tiny_model import grown_model
 

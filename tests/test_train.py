@@ -11,7 +11,7 @@ from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.huggingface.model import load
-from nc_latent_tod.simulate import Wording, examples, simulate
+from nc_latent_tod.simulation import Wording, examples, simulate
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.training.loop import TrainConfig, train

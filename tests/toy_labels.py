@@ -12,8 +12,8 @@ from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, pa
 from nc_latent_tod.labels import Example, TaskLabel
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
-from nc_latent_tod.publish.publish import publish
-from nc_latent_tod.simulate import Wording, examples, simulate
+from nc_latent_tod.publishing.publish import publish
+from nc_latent_tod.simulation import Wording, examples, simulate
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
 from nc_latent_tod.training.tiny_model import new_model, train_tokenizer

@@ -21,7 +21,7 @@ from nc_latent_tod.api.backends import Builder
 from nc_latent_tod.config.job import parse_job
 from nc_latent_tod.corpus.packaged import packaged_schema
 from nc_latent_tod.pipeline.run import run_job
-from nc_latent_tod.publish.publish import publish
+from nc_latent_tod.publishing.publish import publish
 
 _LOOK_EVERY_S = 0.1
 _MAX_ATTEMPTS = "1000"  # what is tried here is no fault of a job's

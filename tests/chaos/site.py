@@ -17,7 +17,7 @@ from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, pa
 from nc_latent_tod.manifests import Manifest
 from nc_latent_tod.pipeline.run import run_job
 from nc_latent_tod.queues import Queue
-from nc_latent_tod.simulate import simulate
+from nc_latent_tod.simulation import simulate
 
 FIRST, GROUP = "first", "mine"
 """The finished group whose labels are the examples of all jobs, and the group of these jobs."""

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from chaos.site import FIRST, GROUP, Site, Work
 from nc_latent_tod.cli import app
 from nc_latent_tod.corpus.packaged import packaged_schema
-from nc_latent_tod.publish.folder import differing_file
-from nc_latent_tod.publish.publish import publish
+from nc_latent_tod.publishing.folder import differing_file
+from nc_latent_tod.publishing.publish import publish
 from nc_latent_tod.system.s3 import register
 
 register()

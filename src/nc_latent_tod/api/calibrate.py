@@ -9,7 +9,7 @@ from pathlib import Path
 from nc_latent_tod.api.groups import group_pairs, known_schema
 from nc_latent_tod.corpus.gold.load import load_gold
 from nc_latent_tod.evaluation.labels.calibration import Calibration, calibrate
-from nc_latent_tod.report.reliability import NAMES, reliability_svg
+from nc_latent_tod.reporting.reliability import NAMES, reliability_svg
 from nc_latent_tod.system.files import write_bytes
 
 __all__ = ["NAMES", "Calibration", "calibrate_group", "write_calibration"]

@@ -19,7 +19,7 @@ from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.pipeline.run import Control, run_job
-from nc_latent_tod.publish.publish import Published, publish
+from nc_latent_tod.publishing.publish import Published, publish
 
 GROUP = "own_logs"
 _DIALOGUES_SHOWN = 1000

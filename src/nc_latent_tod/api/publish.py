@@ -10,8 +10,8 @@ from nc_latent_tod.api.connect import manifest_at, open_manifest
 from nc_latent_tod.api.groups import schema_of_group
 from nc_latent_tod.api.jobs import read_job
 from nc_latent_tod.corpus.schemas import load_schema
-from nc_latent_tod.publish.abstention import read_temperatures
-from nc_latent_tod.publish.publish import Published, publish
+from nc_latent_tod.publishing.abstention import read_temperatures
+from nc_latent_tod.publishing.publish import Published, publish
 
 __all__ = ["Published", "publish_group", "read_temperatures"]
 

@@ -21,7 +21,7 @@ from nc_latent_tod.errors import ConfigError, InterruptedJobError, RetryableErro
 from nc_latent_tod.evaluation.labels.scores import Scores, pair, score
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.pipeline.run import Control, run_job
-from nc_latent_tod.publish.publish import publish
+from nc_latent_tod.publishing.publish import publish
 from nc_latent_tod.queues.folder.queue import FolderQueue
 from nc_latent_tod.system.durable import remove_own
 

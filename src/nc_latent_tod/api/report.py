@@ -12,8 +12,8 @@ from nc_latent_tod.api.jobs import read_job
 from nc_latent_tod.corpus.gold.load import load_gold
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.ranking.confidence import Temperatures
-from nc_latent_tod.report.collect import Report, collect
-from nc_latent_tod.report.page import page
+from nc_latent_tod.reporting.collect import Report, collect
+from nc_latent_tod.reporting.page import page
 from nc_latent_tod.system.files import write_bytes
 
 

@@ -16,8 +16,8 @@ from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.evaluation.responses.simulated import benchmark_files
 from nc_latent_tod.schema import Schema
-from nc_latent_tod.simulate import SimulatedDialogue, Wording, examples, simulate
-from nc_latent_tod.simulate.surface import Split
+from nc_latent_tod.simulation import SimulatedDialogue, Wording, examples, simulate
+from nc_latent_tod.simulation.surface import Split
 from nc_latent_tod.system.files import write_bytes
 from nc_latent_tod.tasks.database import Database
 

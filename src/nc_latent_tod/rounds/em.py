@@ -24,7 +24,7 @@ from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.evaluation.labels.agreement import Agreement, Health, Labels, agreement, health, issue_row, issues
 from nc_latent_tod.evaluation.labels.scores import compare, pair, score
 from nc_latent_tod.manifests import Manifest
-from nc_latent_tod.publish.publish import publish
+from nc_latent_tod.publishing.publish import publish
 from nc_latent_tod.ranking.confidence import TASKS
 from nc_latent_tod.rounds.ranker import learn_ranker
 from nc_latent_tod.system.files import write_bytes

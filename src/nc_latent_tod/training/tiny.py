@@ -9,7 +9,7 @@ from typing import Any
 
 from nc_latent_tod.labels import BeliefState, Example
 from nc_latent_tod.schema import Schema
-from nc_latent_tod.simulate import Wording, entities_of, examples, simulate
+from nc_latent_tod.simulation import Wording, entities_of, examples, simulate
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.context import Counts
 from nc_latent_tod.tasks.database import Database

@@ -12,7 +12,7 @@ from typing import Any
 from nc_latent_tod.evaluation.responses.multiwoz import PLACEHOLDERS, REFERENCE, SEARCHED
 from nc_latent_tod.evaluation.responses.placeholders import bare
 from nc_latent_tod.notation.normalise import DONTCARE
-from nc_latent_tod.simulate import SimulatedDialogue
+from nc_latent_tod.simulation import SimulatedDialogue
 from nc_latent_tod.tasks.database import Database
 
 _NAMING = frozenset({"Offer", "Inform"})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.labels import Act, BeliefState, Label, gold_label
-from nc_latent_tod.simulate.surface import Speaker, Split, delexicalise
+from nc_latent_tod.simulation.surface import Speaker, Split, delexicalise
 
 
 class Conversation:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nc_latent_tod.simulate.catalogue import entities_of
-from nc_latent_tod.simulate.generator import SimulatedDialogue, examples, simulate
-from nc_latent_tod.simulate.wording import ServiceWording, SlotWording, Wording
+from nc_latent_tod.simulation.catalogue import entities_of
+from nc_latent_tod.simulation.generator import SimulatedDialogue, examples, simulate
+from nc_latent_tod.simulation.wording import ServiceWording, SlotWording, Wording
 
 __all__ = ["ServiceWording", "SimulatedDialogue", "SlotWording", "Wording", "entities_of", "examples", "simulate"]

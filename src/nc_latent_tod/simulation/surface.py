@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from nc_latent_tod.labels import Act
-from nc_latent_tod.simulate import system_templates, user_templates
-from nc_latent_tod.simulate.catalogue import Catalogue
-from nc_latent_tod.simulate.wording import is_yes
+from nc_latent_tod.simulation import system_templates, user_templates
+from nc_latent_tod.simulation.catalogue import Catalogue
+from nc_latent_tod.simulation.wording import is_yes
 
 Split = Literal["train", "heldout", "all"]
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.manifests import Manifest, ManifestEntry
-from nc_latent_tod.publish.abstention import Abstention
-from nc_latent_tod.publish.card import data_card
-from nc_latent_tod.publish.folder import save_whole
-from nc_latent_tod.publish.hub import push
-from nc_latent_tod.publish.merge import Counts, Merge
-from nc_latent_tod.publish.partitions import (
+from nc_latent_tod.publishing.abstention import Abstention
+from nc_latent_tod.publishing.card import data_card
+from nc_latent_tod.publishing.folder import save_whole
+from nc_latent_tod.publishing.hub import push
+from nc_latent_tod.publishing.merge import Counts, Merge
+from nc_latent_tod.publishing.partitions import (
     missing_ranges,
     mixed_schemas,
     named,
@@ -27,7 +27,7 @@ from nc_latent_tod.publish.partitions import (
     repeated_dialogues,
     short_ranges,
 )
-from nc_latent_tod.publish.rows import features, rows
+from nc_latent_tod.publishing.rows import features, rows
 from nc_latent_tod.ranking.confidence import Temperatures
 from nc_latent_tod.schema import Schema
 

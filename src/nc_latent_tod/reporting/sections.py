@@ -9,8 +9,8 @@ from nc_latent_tod.evaluation.labels.bootstrap import Estimate
 from nc_latent_tod.evaluation.labels.calibration import Calibration
 from nc_latent_tod.evaluation.labels.scores import Scores
 from nc_latent_tod.ranking.confidence import TaskConfidence
-from nc_latent_tod.report.collect import Distribution, Report, Round, ScoredTerm
-from nc_latent_tod.report.reliability import NAMES, picture
+from nc_latent_tod.reporting.collect import Distribution, Report, Round, ScoredTerm
+from nc_latent_tod.reporting.reliability import NAMES, picture
 
 TASK_NAMES = {"dst": "state changes", "act_tag": "acts"}
 TOP_SLOTS, TOP_VALUES, TOP_ACTS = 24, 5, 20

@@ -10,12 +10,12 @@ from typing import Any, Literal
 from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.labels import Act, BeliefState, Example, Label
 from nc_latent_tod.schema import Schema
-from nc_latent_tod.simulate.booking import accept, order
-from nc_latent_tod.simulate.catalogue import Catalogue, catalogues
-from nc_latent_tod.simulate.conversation import Conversation
-from nc_latent_tod.simulate.search import References, search
-from nc_latent_tod.simulate.surface import Split
-from nc_latent_tod.simulate.wording import Wording
+from nc_latent_tod.simulation.booking import accept, order
+from nc_latent_tod.simulation.catalogue import Catalogue, catalogues
+from nc_latent_tod.simulation.conversation import Conversation
+from nc_latent_tod.simulation.search import References, search
+from nc_latent_tod.simulation.surface import Split
+from nc_latent_tod.simulation.wording import Wording
 
 MAX_TURNS = 8  # user turns a dialogue; services with many slots may need a few more
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nc_latent_tod.errors import ConfigError, RetryableError
-from nc_latent_tod.publish.shards import DATA, write_files
+from nc_latent_tod.publishing.shards import DATA, write_files
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

@@ -51,7 +51,7 @@ def write_files(dataset: DatasetDict, card: str, folder: Path, *, shard_bytes: i
 
 
 def _write(shard: object, path: Path) -> None:
-    from nc_latent_tod.publish.folder import no_progress_bars
+    from nc_latent_tod.publishing.folder import no_progress_bars
 
     with no_progress_bars():
         shard.to_parquet(path)  # type: ignore[attr-defined]

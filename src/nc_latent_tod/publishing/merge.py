@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from nc_latent_tod.errors import RetryableError
 from nc_latent_tod.manifests import ManifestEntry
-from nc_latent_tod.publish.card import tenths
+from nc_latent_tod.publishing.card import tenths
 from nc_latent_tod.ranking.confidence import TASKS
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.labels import Act, Example
-from nc_latent_tod.publish.abstention import STATE, Abstention, confidence_features, confidences
+from nc_latent_tod.publishing.abstention import STATE, Abstention, confidence_features, confidences
 from nc_latent_tod.schema import Schema
 
 if TYPE_CHECKING:

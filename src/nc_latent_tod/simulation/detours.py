@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nc_latent_tod.labels import Act
-from nc_latent_tod.simulate.catalogue import Catalogue, Row
-from nc_latent_tod.simulate.conversation import Conversation
-from nc_latent_tod.simulate.wording import is_yes
+from nc_latent_tod.simulation.catalogue import Catalogue, Row
+from nc_latent_tod.simulation.conversation import Conversation
+from nc_latent_tod.simulation.wording import is_yes
 
 
 def detour(talk: Conversation, desk: Catalogue, offered: list[str]) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nc_latent_tod.labels import Act
-from nc_latent_tod.simulate.catalogue import Catalogue, Row
-from nc_latent_tod.simulate.conversation import Conversation
-from nc_latent_tod.simulate.detours import ask
-from nc_latent_tod.simulate.search import References, answer, say_open
+from nc_latent_tod.simulation.catalogue import Catalogue, Row
+from nc_latent_tod.simulation.conversation import Conversation
+from nc_latent_tod.simulation.detours import ask
+from nc_latent_tod.simulation.search import References, answer, say_open
 
 _MAX_FACTS = 3
 _LETTERS = "bcdfghjkmnpqrstvwxz"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nc_latent_tod.labels import Act
-from nc_latent_tod.simulate.catalogue import Catalogue, Row
-from nc_latent_tod.simulate.conversation import Conversation
-from nc_latent_tod.simulate.detours import change, detour, missing_slots, named, other_values, withdraw
-from nc_latent_tod.simulate.wording import is_yes
+from nc_latent_tod.simulation.catalogue import Catalogue, Row
+from nc_latent_tod.simulation.conversation import Conversation
+from nc_latent_tod.simulation.detours import change, detour, missing_slots, named, other_values, withdraw
+from nc_latent_tod.simulation.wording import is_yes
 
 References = Mapping[str, tuple[str, str]]
 """Slot -> (noun of the other service, its value)."""

@@ -15,8 +15,8 @@ from importlib import resources
 from string import Template
 
 from nc_latent_tod import __version__
-from nc_latent_tod.report.collect import Report
-from nc_latent_tod.report.sections import sections
+from nc_latent_tod.reporting.collect import Report
+from nc_latent_tod.reporting.sections import sections
 
 
 def page(report: Report) -> str:

@@ -15,7 +15,7 @@ from nc_latent_tod.evaluation.labels.scores import Scores, pair, score
 from nc_latent_tod.labels import Example, Gold, by_dialogue
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.ranking.confidence import TASKS, TaskConfidence, Temperatures, task_confidence
-from nc_latent_tod.report.dialogues import shown_dialogues
+from nc_latent_tod.reporting.dialogues import shown_dialogues
 from nc_latent_tod.schema import Schema
 
 MAX_DIALOGUES = 1000  # about 20 MB of page

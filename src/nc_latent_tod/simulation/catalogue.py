@@ -10,7 +10,7 @@ from functools import cached_property
 
 from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.schema import Schema, Service
-from nc_latent_tod.simulate.wording import ServiceWording, SlotWording, Wording, is_yes_no
+from nc_latent_tod.simulation.wording import ServiceWording, SlotWording, Wording, is_yes_no
 
 Row = Mapping[str, str]
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from nc_latent_tod.manifests import ManifestEntry
-from nc_latent_tod.publish.abstention import Abstention
-from nc_latent_tod.publish.partitions import schemas_differ
-from nc_latent_tod.publish.rows import DELETED
+from nc_latent_tod.publishing.abstention import Abstention
+from nc_latent_tod.publishing.partitions import schemas_differ
+from nc_latent_tod.publishing.rows import DELETED
 from nc_latent_tod.ranking.confidence import TASKS
 
 _BINS = 10
