@@ -11,7 +11,7 @@ from toy_labelling import corpus, inference, label, labeller, turns
 from toy_schema import SCHEMA
 
 from nc_latent_tod.api.backends import Builder
-from nc_latent_tod.api.explain import explain
+from nc_latent_tod.api.explain import explain_label
 from nc_latent_tod.api.plan import plan_job
 from nc_latent_tod.cli.views.plan import show_plan
 from nc_latent_tod.config.job import parse_job, unused_keys
@@ -111,8 +111,8 @@ def test_the_reason_of_a_label_is_explained_without_a_prompt(tmp_path):
     schema = load_schema(CLINIC)
     labels = {e.labels_url: read_examples(e.labels_url) for e in LocalManifest(tmp_path / "manifest").entries("g")}
 
-    found = explain(LocalManifest(tmp_path / "manifest"), lambda entry: labels[entry.labels_url], [StateTracking(schema)], "g",
-                    "clinic-0", 1)
+    found = explain_label(LocalManifest(tmp_path / "manifest"), lambda entry: labels[entry.labels_url],
+                          [StateTracking(schema)], "g", "clinic-0", 1)
 
     assert "made without a model" in found.tasks[0].reason
 

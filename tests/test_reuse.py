@@ -10,7 +10,7 @@ from toy_jobs import backends, job
 from toy_labelling import ANSWERS, corpus, turns
 from toy_schema import SCHEMA
 
-from nc_latent_tod.api.explain import explain
+from nc_latent_tod.api.explain import explain_label
 from nc_latent_tod.config.job import parse_job
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.dialogue import Dialogue
@@ -261,7 +261,7 @@ def test_an_explanation_shows_the_examples_of_the_group_that_made_the_label(labe
     again(labelled)
     turn = next(e for e in read_examples(entry_of(labelled).labels_url) if e.label.tasks["dst"].retrieved).turn
 
-    found = explain(LocalManifest(labelled / "manifest"), lambda e: read_examples(e.labels_url),
+    found = explain_label(LocalManifest(labelled / "manifest"), lambda e: read_examples(e.labels_url),
                     [StateTracking(SCHEMA, "signatures"), ActTagging(SCHEMA, "signatures")], "later", turn.dialogue_id,
                     turn.turn_id)
 

@@ -8,7 +8,7 @@ from toy_jobs import backends, job
 from toy_labelling import corpus
 from toy_schema import SCHEMA
 
-from nc_latent_tod.api.explain import explain
+from nc_latent_tod.api.explain import explain_label
 from nc_latent_tod.config.job import parse_job
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.errors import ConfigError
@@ -72,8 +72,8 @@ def test_an_explanation_shows_the_examples_of_the_seed_group(seeded):
 
     tasks = [StateTracking(SCHEMA, "signatures"), ActTagging(SCHEMA, "signatures")]
 
-    found = explain(LocalManifest(seeded / "manifest"), lambda e: read_examples(e.labels_url), tasks, "g", turn.dialogue_id,
-                    turn.turn_id)
+    found = explain_label(LocalManifest(seeded / "manifest"), lambda e: read_examples(e.labels_url), tasks, "g",
+                          turn.dialogue_id, turn.turn_id)
 
     assert {e.run_id for task in found.tasks for e, _ in task.examples} >= {"r"}
     assert not any(task.lost_examples for task in found.tasks)

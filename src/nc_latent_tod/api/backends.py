@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from nc_latent_tod import __version__
 from nc_latent_tod.api.completions import check_scoring, server_model, server_token_counter
@@ -90,7 +91,8 @@ class Builder:
         return Labeller(dst=dst, act_tag=act_tag, run_id=job.run, seed=job.seed, batch_size=job.dst.model.batch_size,
                         provenance={"job": job.fingerprint, "model": "+".join(models), "code": __version__})
 
-    def inference(self, section: TaskSection, task: Task, schema: Schema, entities_path: str | None) -> Inference | Proposing:
+    def inference(self, section: TaskSection, task: Task[Any], schema: Schema,
+                  entities_path: str | None) -> Inference | Proposing:
         """One task as its section sets it."""
         n = section.proposals
         propose = self._propose(section, task, schema, entities_path, n) if n else None
@@ -111,7 +113,7 @@ class Builder:
             counts_tokens=section.counts_tokens,
             grammar=self._grammar(section, task, schema, entities_path) if generation.constrained else None)
 
-    def _grammar(self, section: TaskSection, task: Task, schema: Schema,
+    def _grammar(self, section: TaskSection, task: Task[Any], schema: Schema,
                  entities_path: str | None) -> Callable[[Turn, BeliefState], str]:
         """What writes the grammar of a turn. Raises `ConfigError` where the model cannot sample within one."""
         if not isinstance(self.model(section.model), GrammarSampler):
@@ -120,7 +122,7 @@ class Builder:
         grammar = ChangeGrammar if task.name == "dst" else ActsGrammar
         return grammar(schema, self._entities(entities_path, schema)).of
 
-    def _propose(self, section: TaskSection, task: Task, schema: Schema, entities_path: str | None, n: int) -> Propose:
+    def _propose(self, section: TaskSection, task: Task[Any], schema: Schema, entities_path: str | None, n: int) -> Propose:
         path = section.generation_cfg.proposal_ranker if isinstance(section.generation_cfg, DstGeneration) else None
         return proposals_of(self._proposer(entities_path, schema), task, n, read_ranker(path) if path else None)
 
@@ -150,7 +152,7 @@ class Builder:
             self._models[key] = _load_model(section, self._trust)
         return self._models[key]
 
-    def _retriever(self, section: TaskSection, task: Task, schema: Schema) -> Retriever:
+    def _retriever(self, section: TaskSection, task: Task[Any], schema: Schema) -> Retriever:
         from nc_latent_tod.retrieval.dense import DenseRetriever, NoRetriever
 
         if not section.retriever.is_enabled:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nc_latent_tod.api.backends import Builder, act_tagging, schema_of, state_tracking
 from nc_latent_tod.api.connect import manifest_at, manifest_section
 from nc_latent_tod.api.groups import runs_of, schema_path_of
 from nc_latent_tod.api.jobs import read_job
+from nc_latent_tod.api.label import JobLike, as_job
+from nc_latent_tod.api.labels import Labels, group_of
 from nc_latent_tod.config.job import Job, parse_job
 from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.labels import Example, TaskLabel
@@ -51,23 +54,39 @@ class Explanation:
     notes: tuple[str, ...] = ()  # where the prompts may not be those of the job
 
 
+def explain(labels: Labels | str, dialogue_id: str, turn_id: int, *, manifest: str | Path | None = None,
+            job: JobLike | None = None, schema: str | None = None) -> Explanation:
+    """Why a turn has its label: the examples, the prompts, every candidate with its scores (nats), the choice and why.
+
+    `labels`: what `label` returned, or a group's id with its `manifest`; then `job` or `schema` says how prompts were made.
+    Raises `ConfigError` naming the nearest dialogue, or the turns that there are.
+    """
+    if isinstance(labels, Labels):
+        return _explained(labels.job, labels.group_id, dialogue_id, turn_id)
+    group_id, named = group_of(labels, manifest) if job is None else (labels, "")
+    return _explained(as_job(job) if job is not None else _job(group_id, named, schema), group_id, dialogue_id, turn_id)
+
+
 def explain_turn(group_id: str, dialogue_id: str, turn_id: int, *, job_file: Path | None, manifest: str,
                  schema: str | None) -> Explanation:
     """Find a turn and rebuild its prompts, as `job_file` makes them or else from `manifest` and `schema`.
 
-    `notes` of what is returned say where the prompts may have been others. Raises as `explain` does.
+    `notes` of what is returned say where the prompts may have been others. Raises as `explain_label` does.
     """
     job = read_job(job_file, schema=schema) if job_file else _job(group_id, manifest, schema)
-    loaded = schema_of(job)
-    backends = Builder().backends(job)
-    found = explain(backends.manifest, backends.labels, [state_tracking(job, loaded), act_tagging(job, loaded)],
-                    group_id, dialogue_id, turn_id)
+    found = _explained(job, group_id, dialogue_id, turn_id)
     notes = []
     if not job_file and any(task.asked_model for task in found.tasks):
         notes.append("prompts are shown as the default options make them: --job JOB.json shows them as the job had them.")
     if job_file and found.entry.config_fingerprint != job.fingerprint:
         notes.append(f"run {found.entry.run_id} was made by another job than {job_file}: its prompts may have been others.")
     return replace(found, notes=tuple(notes))
+
+
+def _explained(job: Job, group_id: str, dialogue_id: str, turn_id: int) -> Explanation:
+    schema, backends = schema_of(job), Builder().backends(job)
+    return explain_label(backends.manifest, backends.labels, [state_tracking(job, schema), act_tagging(job, schema)], group_id,
+                         dialogue_id, turn_id)
 
 
 def _job(group_id: str, manifest: str, schema: str | None) -> Job:
@@ -79,8 +98,8 @@ def _job(group_id: str, manifest: str, schema: str | None) -> Job:
                       "manifest": manifest_section(manifest, group_id).model_dump(exclude_defaults=True)}, "explain")
 
 
-def explain(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Example]], tasks: Sequence[Task], group_id: str,
-            dialogue_id: str, turn_id: int) -> Explanation:
+def explain_label(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Example]], tasks: Sequence[Task[Any]],
+                  group_id: str, dialogue_id: str, turn_id: int) -> Explanation:
     """Find a turn's label in a group and rebuild its prompts from what was recorded.
 
     Raises `ConfigError` naming the nearest dialogue, or the turns that there are.
@@ -131,7 +150,7 @@ class _Pool:
         return self._found[run_id].get(example_id)
 
 
-def _task(task: Task, example: Example, pool: _Pool) -> TaskExplanation:
+def _task(task: Task[Any], example: Example, pool: _Pool) -> TaskExplanation:
     outcome = example.label.tasks[task.name]
     found = [(pool.get(example_id), example_id, score) for example_id, score in outcome.retrieved]
     examples = [(e, score) for e, _, score in found if e is not None]

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
 
-from nc_latent_tod.api.backends import Builder
-from nc_latent_tod.config.job import Job
-from nc_latent_tod.errors import DamagedError, NcLatentTodError
+from nc_latent_tod.api.backends import Builder, schema_of
+from nc_latent_tod.api.inputs import Dialogues, EntitiesLike, SchemaLike, make_job
+from nc_latent_tod.api.jobs import read_job
+from nc_latent_tod.api.labels import Labels
+from nc_latent_tod.config.job import Job, parse_job, unused_keys
+from nc_latent_tod.errors import ConfigError, DamagedError, NcLatentTodError
 from nc_latent_tod.labels import Example, by_dialogue, turns_of
+from nc_latent_tod.pipeline.progress import Progress
 from nc_latent_tod.pipeline.run import Backends, Control, Result, replay_job, run_job
+
+JobLike: TypeAlias = Job | Mapping[str, Any] | str | Path
+"""A job, what a job file says as decoded JSON, or a job file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,54 @@ class Labelled:
     result: Result
     differing_turns: int | None = None
     notes: tuple[str, ...] = ()  # where a finished run is not of the dialogues as they are now
+
+
+def label(dialogues: Dialogues | None = None, schema: SchemaLike | None = None, *, entities: EntitiesLike = None,
+          model: str = "none", job: JobLike | None = None, options: Mapping[str, Any] | None = None,
+          group_id: str = "labels", split: str | None = None, folder: str | Path | None = None, seed: int = 0,
+          progress: Callable[[Progress], None] | None = None, should_stop: Callable[[], bool] | None = None) -> Labels:
+    """Label dialogues: belief states, their changes, system acts and delexicalised responses, one `Example` a turn.
+
+    `dialogues`: a list of dicts `{"dialogue_id": ..., "turns": [{"speaker": "user", "utterance": ...}, ...]}`, a DataFrame
+    with the columns dialogue_id, speaker, utterance, a turn-level `datasets.Dataset`, `Dialogue`s, or a path as in a job file.
+    `schema`: a list of services in the schema-guided format, a `Schema`, a path or `packaged:schema`. `entities`: rows by
+    service, a path, or a DataFrame, for values that the schema leaves open.
+
+    `model`: `none` for rules without a model, `packaged:tiny-starcoder`, or a folder or Hub id of a causal language model.
+    `options`: what a job file would say else, such as `{"dst": {"generation_cfg": {"proposals": 8}}}`; or give the whole `job`
+    in place of all of these, as a path, a dict or a `Job`.
+
+    With `folder`, labels and manifest are kept there, and the same call again goes on where it stopped, or returns what is
+    finished; without it they go with what is returned. `progress` is told of dialogues, turns and tokens after each batch;
+    once `should_stop()`, `InterruptedJobError` is raised after the turns in hand. Raises `ConfigError`, `CorpusError` and
+    `ModelError` before anything is labelled. Nothing is printed.
+
+    >>> said = [{"speaker": "user", "utterance": "a cheap hotel, please"}]
+    >>> labels = label([{"dialogue_id": "d", "turns": said}], "packaged:schema")
+    >>> labels.examples[0].label.state
+    {'hotel': {'price': 'cheap'}}
+    """
+    kept = None
+    if job is not None:
+        asked = as_job(job)
+    else:
+        if dialogues is None:
+            raise ConfigError("What is to be labelled? Give dialogues and a schema, or a job.")
+        kept = None if folder else TemporaryDirectory(prefix="nc_latent_tod-")
+        place = Path(kept.name if kept else str(folder))
+        asked = make_job(dialogues, schema, place, entities=entities, model=model, options=options, group_id=group_id,
+                         split=split, seed=seed)
+    control = Control(should_stop=should_stop or (lambda: False), report=progress or (lambda of: None))
+    done = label_job(asked, control=control)
+    examples = done.result.examples or Builder().backends(asked).labels(done.result.entry)
+    return Labels(tuple(examples), schema_of(asked), asked, done.result.entry, (*unused_keys(asked), *done.notes), kept)
+
+
+def as_job(job: JobLike) -> Job:
+    """A job of a file, of decoded JSON, or as it is. Raises `ConfigError`."""
+    if isinstance(job, Job):
+        return job
+    return parse_job(job) if isinstance(job, Mapping) else read_job(Path(job))
 
 
 def label_job(job: Job, *, control: Control | None = None, replay: str | None = None) -> Labelled:

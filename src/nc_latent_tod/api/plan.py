@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from nc_latent_tod.api.backends import Builder, act_tagging, dialogues_of, schema_of, state_tracking, token_counter_of
+from nc_latent_tod.api.inputs import Dialogues, EntitiesLike, SchemaLike, make_job
+from nc_latent_tod.api.label import JobLike, as_job
 from nc_latent_tod.config.job import Job, unused_keys
 from nc_latent_tod.config.sections import TaskSection
 from nc_latent_tod.dialogue import Dialogue, Turn
-from nc_latent_tod.errors import TurnError
+from nc_latent_tod.errors import ConfigError, TurnError
 from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.pipeline.run import Backends
@@ -59,6 +64,21 @@ class Plan:
         return _tokens(self.tasks) / self.turns
 
 
+def plan(dialogues: Dialogues | None = None, schema: SchemaLike | None = None, *, entities: EntitiesLike = None,
+         model: str = "none", job: JobLike | None = None, options: Mapping[str, Any] | None = None,
+         split: str | None = None) -> Plan:
+    """What `label` with the same arguments would do: real prompts, their lengths and the tokens through the model.
+
+    Loads dialogues and tokenizers, no model. Raises what `label` would before it labels.
+    """
+    if job is not None:
+        return plan_job(as_job(job))
+    if dialogues is None:
+        raise ConfigError("What is to be planned? Give dialogues and a schema, or a job.")
+    with TemporaryDirectory(prefix="nc_latent_tod-") as folder:
+        return plan_job(make_job(dialogues, schema, Path(folder), entities=entities, model=model, options=options, split=split))
+
+
 def plan_job(job: Job) -> Plan:
     """Check `job` and work out its plan. Loads dialogues and tokenizers, no model. Raises what the job itself would."""
     schema, backends = schema_of(job), Builder().backends(job)
@@ -84,7 +104,7 @@ def _reuse(job: Job) -> list[str]:
     return [f"Labels that are taken over from {group_id} are not deducted here."] if group_id else []
 
 
-def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], examples: Sequence[Example], count: Count,
+def plan_task(section: TaskSection, task: Task[Any], dialogues: Sequence[Dialogue], examples: Sequence[Example], count: Count,
               context_length: int) -> TaskPlan:
     """Work out one task over all turns. `examples` are shown in the sample prompt, as many as the job asks for.
 
@@ -117,7 +137,7 @@ def plan_task(section: TaskSection, task: Task, dialogues: Sequence[Dialogue], e
         tokens_to_score=round(score) + (preamble if score else 0))
 
 
-def _without_model(task: Task, dialogues: Sequence[Dialogue]) -> TaskPlan:
+def _without_model(task: Task[Any], dialogues: Sequence[Dialogue]) -> TaskPlan:
     """Proposals alone: no prompt, no tokens."""
     skipped = sum(not _has_text(task, turn) for dialogue in dialogues for turn in dialogue.turns)
     return TaskPlan(name=task.name, model="none", prompt="", preamble_tokens=0, prompt_tokens=(), example_tokens=0.0,
@@ -142,14 +162,14 @@ def _model_name(section: TaskSection) -> str:
     return "scripted" if section.model.model_type == "scripted" else section.model.model_name_or_path
 
 
-def _has_text(task: Task, turn: Turn) -> bool:
+def _has_text(task: Task[Any], turn: Turn) -> bool:
     try:
         return bool(task.observed(turn))
     except TurnError:
         return False
 
 
-def _sample_prompt(task: Task, turns: Sequence[Turn], examples: Sequence[Example]) -> str:
+def _sample_prompt(task: Task[Any], turns: Sequence[Turn], examples: Sequence[Example]) -> str:
     if not turns:
         return ""
     shown = "".join(task.example(example, "direct") for example in examples)

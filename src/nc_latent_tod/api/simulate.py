@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from nc_latent_tod.api.inputs import EntitiesLike, SchemaLike, entities_at, schema_at
 from nc_latent_tod.corpus.entities import load_entities
 from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.corpus.packaged import packaged_wording
@@ -15,8 +18,10 @@ from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.dialogue import Dialogue
 from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.evaluation.responses.simulated import benchmark_files
+from nc_latent_tod.labels import Example
 from nc_latent_tod.schema import Schema
-from nc_latent_tod.simulation import SimulatedDialogue, Wording, examples, simulate
+from nc_latent_tod.simulation import SimulatedDialogue, Wording, examples
+from nc_latent_tod.simulation import simulate as generate
 from nc_latent_tod.simulation.surface import Split
 from nc_latent_tod.system.files import write_bytes
 from nc_latent_tod.tasks.database import Database
@@ -37,6 +42,29 @@ def world(schema: str, entities: str | None, wording: str | None) -> tuple[Schem
     return loaded, _entities(entities, loaded) if entities else {}, _wording(wording) if wording else Wording()
 
 
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """Dialogues that were made up, and what is right for them: text alone, and one `Example` a turn with its gold label."""
+
+    dialogues: tuple[Dialogue, ...]
+    gold: tuple[Example, ...]
+
+
+def simulate(n: int = 40, schema: SchemaLike = "packaged:schema", *, entities: EntitiesLike = None, wording: str | None = None,
+             seed: int = 0, templates: Split = "heldout", entity_split: Split = "all", max_services: int = 3) -> Simulated:
+    """Make `n` dialogues from any schema and entity table, with gold labels. The same seed gives the same dialogues.
+
+    `templates` and `entity_split`: those that models of this project were trained on (`train`), others (`heldout`), or `all`.
+    Raises `ConfigError` where schema, table or wording cannot be read.
+    """
+    with TemporaryDirectory(prefix="nc_latent_tod-") as folder:
+        place = schema_at(schema, Path(folder))
+        table = entities_at(entities, load_schema(place), Path(folder))
+        made = list(generate(*world(place, table, wording), n=n, seed=seed, templates=templates, max_services=max_services,
+                             entity_split=entity_split))
+    return Simulated(tuple(one.dialogue for one in made), tuple(example for one in made for example in examples(one)))
+
+
 def simulate_corpus(out: Path, *, dialogues: int = 40, seed: int = 0, schema: str = "packaged:schema",
                     entities: str | None = None, wording: str | None = None, templates: Split = "heldout",
                     entity_split: Split = "all", max_services: int = 3, with_goals: bool = False) -> dict[str, Any]:
@@ -45,7 +73,7 @@ def simulate_corpus(out: Path, *, dialogues: int = 40, seed: int = 0, schema: st
     Raises `ConfigError` where schema, table or wording cannot be read, or a file is already there.
     """
     made_of = world(schema, entities, wording)
-    made = list(simulate(*made_of, n=dialogues, seed=seed, templates=templates, max_services=max_services,
+    made = list(generate(*made_of, n=dialogues, seed=seed, templates=templates, max_services=max_services,
                          entity_split=entity_split))
     written = write_corpus(made, out)
     return {**written, "data": write_benchmark(made, made_of[0], made_of[1], out / "data")} if with_goals else written

@@ -112,6 +112,16 @@ class Schema:
         taken = {"no_change"}  # the call of a turn that changes nothing
         return cls(tuple(_service(spec, shared, taken) for spec in specs))
 
+    def to_json(self) -> list[dict[str, Any]]:
+        """The schema as decoded schema-guided JSON; `Schema.from_json` makes an equal one of it."""
+        return [{"service_name": service.name, "description": service.description,
+                 "slots": [{"name": slot.name, "description": slot.description, "is_categorical": slot.is_categorical,
+                            "possible_values": list(slot.possible_values)} for slot in service.slots],
+                 "intents": [{"name": intent.name, "description": intent.description,
+                              "is_transactional": intent.is_transactional, "required_slots": list(intent.required),
+                              "optional_slots": [slot for slot in intent.slots if slot not in intent.required]}
+                             for intent in service.intents]} for service in self.services]
+
 
 def attribute(service: Service) -> str:
     """The name of a service's part of the state in Python text: `agent.state.hotel`."""
