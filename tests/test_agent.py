@@ -11,7 +11,9 @@ from nc_latent_tod.api.agent import build_agent, read_agent_config
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema
 from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.errors import ConfigError, InterruptedJobError
-from nc_latent_tod.labelling.inference import Inference
+from nc_latent_tod.labelling.examples import ExamplePool
+from nc_latent_tod.labelling.model import ModelLabeller
+from nc_latent_tod.labelling.scoring import Scorer
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.retrieval.dense import NoRetriever
@@ -36,7 +38,8 @@ def answers(prompt):
 
 def agent(script=answers, **parts) -> Agent:
     lm = ScriptedLM(script)
-    made = {name: Inference(task, lm, NoRetriever(), "greedy", Sampling(temperature=0), 0) for name, task in (
+    made = {name: ModelLabeller(task, lm, ExamplePool(task, NoRetriever(), 0), Scorer(task, lm, "greedy"),
+                                Sampling(temperature=0)) for name, task in (
         ("dst", StateTracking(TOWN.schema, "none")), ("policy", Policy(TOWN.schema, TOWN.counts, "none")),
         ("response", Responding(TOWN.schema, TOWN.counts, "none")))}
     return Agent(**{**made, **parts}, database=TOWN)

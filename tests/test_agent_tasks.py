@@ -46,13 +46,13 @@ def test_an_agent_asks_what_labels_are_trained_on(order):
     state = KNOWN.label.state
 
     assert POLICY.example(KNOWN, order).startswith(POLICY.question(TURN, state, order))
-    assert RESPONSE.example(KNOWN, order).startswith(RESPONSE.given((OFFER,)).question(TURN, state, order))
+    assert RESPONSE.example(KNOWN, order).startswith(RESPONSE.question(TURN, state, order, (OFFER,)))
 
 
 def test_a_long_utterance_is_cut_and_the_acts_of_the_turn_stay():
     turn = replace(TURN, last_system_utterance="so " * 100 + "yes?")
 
-    prompt = fit_prompt(RESPONSE.given((OFFER,)), "direct", turn, {}, [KNOWN], budget=30, count_tokens=words)
+    prompt = fit_prompt(RESPONSE, "direct", turn, {}, [KNOWN], budget=30, count_tokens=words, given=(OFFER,))
 
     assert prompt.truncated
     assert "yes?" in prompt.body

@@ -7,8 +7,8 @@ from toy_labelling import corpus, inference, label, labeller, seed_pool, turns
 from toy_schema import SCHEMA
 
 from nc_latent_tod.errors import ConfigError, InterruptedJobError
-from nc_latent_tod.labelling.inference import NO_CANDIDATE_PARSED
 from nc_latent_tod.labelling.labeller import warmup_groups
+from nc_latent_tod.labelling.outcome import NO_CANDIDATE_PARSED
 from nc_latent_tod.labels import Act
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.tasks.acts import ActTagging
@@ -121,7 +121,7 @@ def test_an_earlier_label_of_a_turn_is_no_example_for_it():
 def test_without_add_predictions_the_pool_stays_as_it_is():
     fixed = labeller(answering(), add_predictions=False)
     label(fixed, corpus(4))
-    assert len(fixed.dst.retriever) == len(fixed.act_tag.retriever) == 0
+    assert len(fixed.dst.pool.retriever) == len(fixed.act_tag.pool.retriever) == 0
 
 
 def test_where_the_likeliest_candidate_does_not_parse_the_next_one_is_taken():
@@ -152,10 +152,10 @@ def test_where_no_candidate_parses_the_state_is_carried_over_and_the_label_says_
 def test_a_failed_label_seeds_nothing_and_a_good_one_does():
     half = labeller(answering((NONSENSE,)))
     label(half, corpus(4))
-    assert (len(half.dst.retriever), len(half.act_tag.retriever)) == (0, 10)
+    assert (len(half.dst.pool.retriever), len(half.act_tag.pool.retriever)) == (0, 10)
     later = labeller()
     seed_pool(later, list(label(labeller(answering(acts=(NONSENSE,))), corpus(4)).values()))
-    assert (len(later.dst.retriever), len(later.act_tag.retriever)) == (10, 0)
+    assert (len(later.dst.pool.retriever), len(later.act_tag.pool.retriever)) == (10, 0)
 
 
 def test_an_empty_utterance_fails_by_name_and_an_absent_response_has_no_acts():

@@ -142,7 +142,7 @@ def test_an_over_long_prompt_drops_the_farthest_examples_and_then_the_oldest_tex
         def example(self, example, order):
             return "x " * example
 
-        def question(self, turn, state, order):
+        def question(self, turn, state, order, given=()):
             return f"{turn.last_system_utterance} {turn.user_utterance} ?"
 
     turn = Turn("d", 0, "one two three four five", "six seven", "")

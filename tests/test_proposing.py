@@ -18,8 +18,8 @@ from nc_latent_tod.config.job import parse_job, unused_keys
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.errors import ConfigError, InterruptedJobError
-from nc_latent_tod.labelling.inference import TOO_LONG
-from nc_latent_tod.labelling.rules import Proposing, proposals_of
+from nc_latent_tod.labelling.rules import RuleLabeller, proposals_of
+from nc_latent_tod.labelling.scoring import TOO_LONG
 from nc_latent_tod.labels import Candidate
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.manifests.local import LocalManifest
@@ -199,7 +199,7 @@ def test_a_proposal_that_does_not_fit_the_model_falls_out_and_the_turn_is_labell
 
 def test_a_proposal_outside_of_the_language_is_one_candidate_less():
     task = StateTracking(SCHEMA)
-    alone = Proposing(task, lambda turn, prior, earlier: [("[agent.nonsense()]", -0.1), ("[agent.no_change()]", -2.0)])
+    alone = RuleLabeller(task, lambda turn, prior, earlier: [("[agent.nonsense()]", -0.1), ("[agent.no_change()]", -2.0)])
     (turn,) = turns("d", ("hello", "ok")).turns
 
     ((value, outcome),) = alone.infer([turn], [{}], [0])
@@ -210,7 +210,7 @@ def test_a_proposal_outside_of_the_language_is_one_candidate_less():
 
 
 def test_a_turn_without_words_fails_as_with_a_model():
-    alone = Proposing(StateTracking(SCHEMA), lambda turn, prior, earlier: [])
+    alone = RuleLabeller(StateTracking(SCHEMA), lambda turn, prior, earlier: [])
     (turn,) = turns("d", ("", "ok")).turns
 
     assert alone.infer([turn], [{}], [0])[0].outcome.failure == "empty_utterance"

@@ -39,8 +39,8 @@ def searching(encoder, **options):
     """The toy labeller with this encoder in both tasks."""
     made = labeller(**options)
     for inference in (made.dst, made.act_tag):
-        retriever = DenseRetriever(encoder, inference.retriever._text_of, kind=inference.task.name)
-        object.__setattr__(inference, "retriever", retriever)
+        retriever = DenseRetriever(encoder, inference.pool.retriever._text_of, kind=inference.task.name)
+        object.__setattr__(inference.pool, "retriever", retriever)
     return made
 
 
@@ -80,11 +80,11 @@ def test_a_seeded_pool_is_read_and_not_encoded_and_equals_the_encoded_one(tmp_pa
     pool = seeded(entry, reader)
     seed_pool(afresh, read_examples(entry.labels_url))
 
-    assert reader.encoded == [] and len(pool.dst.retriever) == len(afresh.dst.retriever) > 0
+    assert reader.encoded == [] and len(pool.dst.pool.retriever) == len(afresh.dst.pool.retriever) > 0
     for ours, theirs in ((pool.dst, afresh.dst), (pool.act_tag, afresh.act_tag)):
-        vectors = [np.concatenate(i.retriever._vectors._blocks) for i in (ours, theirs)]
+        vectors = [np.concatenate(i.pool.retriever._vectors._blocks) for i in (ours, theirs)]
         assert np.array_equal(*vectors)
-        names = [[e.example_id for e, _ in i.retriever.search(["a room in the east"], 5)[0]] for i in (ours, theirs)]
+        names = [[e.example_id for e, _ in i.pool.retriever.search(["a room in the east"], 5)[0]] for i in (ours, theirs)]
         assert names[0] == names[1] != []
 
 
@@ -101,7 +101,7 @@ def test_embeddings_that_cannot_be_used_are_encoded_again_and_the_log_says_so(tm
     with caplog.at_level(logging.WARNING):
         pool = seeded(entry, encoder)
 
-    assert len(encoder.encoded) == len(pool.dst.retriever) + len(pool.act_tag.retriever) > 0
+    assert len(encoder.encoded) == len(pool.dst.pool.retriever) + len(pool.act_tag.pool.retriever) > 0
     assert "encoded again" in caplog.text and entry.labels_url in caplog.text
 
 

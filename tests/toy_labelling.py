@@ -8,8 +8,10 @@ import numpy as np
 from toy_schema import SCHEMA
 
 from nc_latent_tod.dialogue import Dialogue, Turn
-from nc_latent_tod.labelling.inference import Inference
+from nc_latent_tod.labelling.examples import ExamplePool
 from nc_latent_tod.labelling.labeller import Labeller
+from nc_latent_tod.labelling.model import ModelLabeller
+from nc_latent_tod.labelling.scoring import Scorer
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.retrieval.dense import DenseRetriever
@@ -58,13 +60,18 @@ def corpus(n: int = 6) -> list[Dialogue]:
                              for t in range(1 + i % 5))) for i in range(n)]
 
 
-def inference(task, lm=None, *, ranking="noisy_channel_joint", n=4, k=2, **fields) -> Inference:
+def inference(task, lm=None, *, ranking="noisy_channel_joint", n=4, k=2, keep=None, minimum_distinct=None, example_warmup=0,
+              add_predictions=True, proposal_weight=0.0, length_normalization="none", counts_tokens=True, retriever=None,
+              sampling=None, propose=None, grammar=None) -> ModelLabeller:
     """One task with the scripted model."""
     greedy = ranking == "greedy"
-    sampling = Sampling(n=1 if greedy else n, temperature=0.0 if greedy else 1.0, max_new_tokens=40)
-    retriever = DenseRetriever(WordEncoder(), lambda e: task.retrieval_text(e.turn, e.prior_state))
-    return Inference(task=task, lm=lm or ScriptedLM(ANSWERS), retriever=retriever, ranking=ranking, sampling=sampling,
-                     k_examples=k, **{"keep": sampling.n, "minimum_distinct": min(k, 1), **fields})
+    sampling = sampling or Sampling(n=1 if greedy else n, temperature=0.0 if greedy else 1.0, max_new_tokens=40)
+    retriever = retriever or DenseRetriever(WordEncoder(), lambda e: task.retrieval_text(e.turn, e.prior_state))
+    lm = lm or ScriptedLM(ANSWERS)
+    pool = ExamplePool(task, retriever, k, example_warmup, min(k, 1) if minimum_distinct is None else minimum_distinct,
+                       add_predictions)
+    scorer = Scorer(task, lm, ranking, proposal_weight, length_normalization, counts_tokens)
+    return ModelLabeller(task, lm, pool, scorer, sampling, sampling.n if keep is None else keep, propose, grammar)
 
 
 def labeller(lm=None, *, run_id="run", batch_size=16, seed=0, ranking="noisy_channel_joint", provenance=None,
@@ -82,5 +89,5 @@ def label(labeller: Labeller, *groups: Sequence[Dialogue], **options) -> dict:
 
 def seed_pool(labeller, examples):
     """Add labels to the pools of both tasks."""
-    for task in (labeller.dst, labeller.act_tag):
-        task.learn(examples)
+    for pool in labeller.pools:
+        pool.learn(examples)

@@ -14,12 +14,10 @@ from nc_latent_tod.agent.grounding import Focus, Grounded, ground
 from nc_latent_tod.agent.lexicalise import Filled, lexicalise
 from nc_latent_tod.agent.linking import linked
 from nc_latent_tod.dialogue import Turn
-from nc_latent_tod.labelling.inference import Inference
+from nc_latent_tod.labelling import TaskLabeller
 from nc_latent_tod.labelling.outcome import Inferred
-from nc_latent_tod.labelling.rules import Proposing
 from nc_latent_tod.labels import Act, BeliefState, StateChange, TaskLabel, apply_change
 from nc_latent_tod.tasks.database import Database
-from nc_latent_tod.tasks.response import Responding
 
 APOLOGY = "Sorry, I have no answer to that."
 """Said where no response could be read. It is counted as a failure of the task `response`."""
@@ -59,11 +57,11 @@ class Reply:
 
 @dataclass(frozen=True)
 class Agent:
-    """Answers user turns. `response` is an inference whose task is `Responding`."""
+    """Answers user turns. The task of `response` is `Responding`, which words acts that are given."""
 
-    dst: Inference | Proposing
-    policy: Inference
-    response: Inference
+    dst: TaskLabeller
+    policy: TaskLabeller
+    response: TaskLabeller
     database: Database
     seed: int = 0
 
@@ -78,21 +76,8 @@ class Agent:
         decided = self.policy.infer(turns, states, self._streams(turns, "policy"))
         grounded = [ground(acts.value or (), state, m.focus, self.database, m.dialogue_id)
                     for acts, state, m in zip(decided, states, memories, strict=True)]
-        worded = self._words(turns, states, [one.acts for one in grounded])
+        worded = self.response.infer(turns, states, self._streams(turns, "response"), given=[one.acts for one in grounded])
         return [self._reply(*row) for row in zip(turns, memories, changes, states, decided, grounded, worded, strict=True)]
-
-    def _words(self, turns: Sequence[Turn], states: Sequence[BeliefState], acts: Sequence[tuple[Act, ...]]) -> list[Inferred]:
-        """A delexicalised response for each turn; turns with equal acts go through the model together."""
-        task = self.response.task
-        assert isinstance(task, Responding)
-        worded: dict[int, Inferred] = {}
-        for said in dict.fromkeys(acts):
-            places = [i for i, own in enumerate(acts) if own == said]
-            asked = [turns[i] for i in places]
-            found = replace(self.response, task=task.given(said)).infer(
-                asked, [states[i] for i in places], self._streams(asked, "response"))
-            worded.update(zip(places, found, strict=True))
-        return [worded[i] for i in range(len(turns))]
 
     def _reply(self, turn: Turn, memory: Memory, change: Inferred, state: BeliefState, decided: Inferred, grounded: Grounded,
                worded: Inferred) -> Reply:

@@ -15,7 +15,6 @@ from nc_latent_tod.corpus.entities import load_entities
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.labelling.inference import Inference
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.tasks import Task
 from nc_latent_tod.tasks.database import Database
@@ -69,9 +68,10 @@ def build_agent(config: AgentConfig) -> Agent:
     if config.examples_path:
         examples = [e for e in read_examples(config.examples_path) if not e.label.failures]
         for part in parts.values():
-            part.learn(examples)
+            if part.pool is not None:
+                part.pool.learn(examples)
     for name in ("policy", "response"):
-        if not isinstance(parts[name], Inference):
+        if not parts[name].models:
             raise ConfigError(f"{name}.model.model_type is 'none', but proposals answer nothing: name a model.")
-    return Agent(dst=parts["dst"], policy=parts["policy"], response=parts["response"],  # type: ignore[arg-type]
+    return Agent(dst=parts["dst"], policy=parts["policy"], response=parts["response"],
                  database=database, seed=config.seed)

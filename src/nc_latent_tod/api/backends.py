@@ -28,9 +28,12 @@ from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.corpus.shared import Corpora
 from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.errors import ConfigError, nearest
-from nc_latent_tod.labelling.inference import Inference
+from nc_latent_tod.labelling import TaskLabeller
+from nc_latent_tod.labelling.examples import ExamplePool
 from nc_latent_tod.labelling.labeller import Labeller
-from nc_latent_tod.labelling.rules import Propose, Proposing, proposals_of, read_ranker
+from nc_latent_tod.labelling.model import ModelLabeller
+from nc_latent_tod.labelling.rules import Propose, RuleLabeller, proposals_of, read_ranker
+from nc_latent_tod.labelling.scoring import Scorer
 from nc_latent_tod.labels import BeliefState, Example
 from nc_latent_tod.lm import GrammarSampler, LanguageModel, Sampling
 from nc_latent_tod.manifests import ManifestEntry
@@ -87,30 +90,30 @@ class Builder:
     def _labeller(self, job: Job, schema: Schema) -> Labeller:
         dst = self.inference(job.dst, state_tracking(job, schema), schema, job.data.entities_path)
         act_tag = self.inference(job.act_tag, act_tagging(job, schema), schema, job.data.entities_path)
-        models = dict.fromkeys((dst.lm.fingerprint, act_tag.lm.fingerprint))
+        models = dict.fromkeys((dst.fingerprint, act_tag.fingerprint))
         return Labeller(dst=dst, act_tag=act_tag, run_id=job.run, seed=job.seed, batch_size=job.dst.model.batch_size,
                         provenance={"job": job.fingerprint, "model": "+".join(models), "code": __version__})
 
     def inference(self, section: TaskSection, task: Task[Any], schema: Schema,
-                  entities_path: str | None) -> Inference | Proposing:
+                  entities_path: str | None) -> TaskLabeller:
         """One task as its section sets it."""
         n = section.proposals
         propose = self._propose(section, task, schema, entities_path, n) if n else None
         if section.model.model_type == "none" and propose:
-            return Proposing(task, propose)
+            return RuleLabeller(task, propose)
         check_scoring(self.model(section.model), section)
         generation, sampling = section.generation_cfg, section.generation_cfg.sampling_args
         greedy = generation.generation_mode == "greedy"
-        return Inference(
-            task=task, lm=self.model(section.model), retriever=self._retriever(section, task, schema),
-            ranking=generation.generation_mode, keep=sampling.n,
-            sampling=Sampling(n=sampling.draws, top_p=sampling.top_p, temperature=0.0 if greedy else sampling.temperature,
-                              max_new_tokens=sampling.max_new_tokens, stop=section.model.stop_sequences),
-            k_examples=section.retriever.k_examples if section.retriever.is_enabled else 0,
-            example_warmup=section.retriever.example_warmup, minimum_distinct=section.retriever.minimum_distinct,
-            add_predictions=section.add_predictions_to_index, propose=propose,
-            proposal_weight=generation.proposal_weight, length_normalization=generation.length_normalization,
-            counts_tokens=section.counts_tokens,
+        lm, retriever = self.model(section.model), section.retriever
+        pool = ExamplePool(task, self._retriever(section, task, schema), retriever.k_examples if retriever.is_enabled else 0,
+                           retriever.example_warmup, retriever.minimum_distinct, grows=section.add_predictions_to_index)
+        scorer = Scorer(task, lm, generation.generation_mode, generation.proposal_weight, generation.length_normalization,
+                        section.counts_tokens)
+        return ModelLabeller(
+            task, lm, pool, scorer,
+            Sampling(n=sampling.draws, top_p=sampling.top_p, temperature=0.0 if greedy else sampling.temperature,
+                     max_new_tokens=sampling.max_new_tokens, stop=section.model.stop_sequences),
+            keep=sampling.n, propose=propose,
             grammar=self._grammar(section, task, schema, entities_path) if generation.constrained else None)
 
     def _grammar(self, section: TaskSection, task: Task[Any], schema: Schema,

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.errors import InterruptedJobError
-from nc_latent_tod.labelling.inference import Inference
+from nc_latent_tod.labelling import TaskLabeller
+from nc_latent_tod.labelling.examples import ExamplePool
 from nc_latent_tod.labelling.outcome import Inferred
-from nc_latent_tod.labelling.rules import Proposing
 from nc_latent_tod.labels import BeliefState, Example, Label, apply_change
 from nc_latent_tod.notation.delexicalise import delexicalise
 
@@ -29,12 +29,17 @@ Known = Mapping[tuple[str, int], Example]
 class Labeller:
     """Labels groups of dialogues, one group after the other."""
 
-    dst: Inference | Proposing
-    act_tag: Inference | Proposing
+    dst: TaskLabeller
+    act_tag: TaskLabeller
     run_id: str
     seed: int = 0
     batch_size: int = 16  # turns that go through the model together, and are reported together
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pools(self) -> list[ExamplePool]:
+        """The pools of the tasks that are shown examples."""
+        return [task.pool for task in (self.dst, self.act_tag) if task.pool is not None]
 
     def label(self, groups: Sequence[Sequence[Dialogue]], *, known: Known | None = None,
               should_stop: Callable[[], bool] = lambda: False) -> Iterator[list[Example]]:
@@ -83,9 +88,9 @@ class Labeller:
         return Example(turn=turn, prior_state=prior, label=label, run_id=self.run_id)
 
     def _grow_pool(self, wave: Sequence[Example]) -> None:
-        for inference in (self.dst, self.act_tag):
-            if inference.add_predictions:
-                inference.learn(wave)
+        for pool in self.pools:
+            if pool.grows:
+                pool.learn(wave)
 
     def _stream(self, turn: Turn, task: str) -> int:
         """The random stream of one task on one turn: 63 bits that depend on the job's seed and the turn's place alone."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import ConfigError, DamagedError, ParseError, TurnError
+from nc_latent_tod.labelling.examples import ExamplePool
 from nc_latent_tod.labelling.outcome import NO_CANDIDATE_PARSED, Inferred, failed
-from nc_latent_tod.labels import Act, BeliefState, Candidate, Example, TaskLabel
-from nc_latent_tod.lm.absent import AbsentLM
+from nc_latent_tod.labels import Act, BeliefState, Candidate, TaskLabel
+from nc_latent_tod.lm import LanguageModel
 from nc_latent_tod.proposals.proposer import ProposedChange, Proposer
 from nc_latent_tod.proposals.ranker import Ranker, features
 from nc_latent_tod.ranking.noisy_channel import rank
@@ -23,7 +25,7 @@ Propose = Callable[[Turn, BeliefState, Sequence[Turn]], Sequence[tuple[str, floa
 """(turn, state before it, earlier turns) to canonical texts with pseudo-scores, best first."""
 
 
-def proposals_of(proposer: Proposer, task: Task, n: int, ranker: Ranker | None = None) -> Propose:
+def proposals_of(proposer: Proposer, task: Task[Any], n: int, ranker: Ranker | None = None) -> Propose:
     """The proposals of one task, `dst` or `act_tag`, as canonical text; at most `n`. `ranker`: learnt weights of changes."""
     def propose(turn: Turn, prior: BeliefState, earlier: Sequence[Turn]) -> list[tuple[str, float]]:
         if task.name == "dst":
@@ -57,21 +59,22 @@ def read_ranker(path: str) -> Ranker:
 
 
 @dataclass(frozen=True)
-class Proposing:
-    """A task labelled by its best proposal. Scores are logs of pseudo-probabilities: they order, and are not calibrated."""
+class RuleLabeller:
+    """A task labelled by its best proposal (`TaskLabeller`): no model, no examples.
 
-    task: Task
+    Scores are logs of pseudo-probabilities: they order, and are not calibrated.
+    """
+
+    task: Task[Any]
     propose: Propose
-    lm: AbsentLM = field(default_factory=AbsentLM)
-    add_predictions: bool = False
-    phases: Phases = field(default_factory=Phases)  # it has none: reading is one step
-
-    def learn(self, examples: Sequence[Example]) -> None:
-        """Nothing: proposals use no examples."""
+    fingerprint: str = "none"
+    pool: ExamplePool | None = None
+    models: Sequence[LanguageModel] = ()
+    phases: Sequence[Phases] = ()
 
     def infer(self, turns: Sequence[Turn], priors: Sequence[BeliefState], seeds: Sequence[int],
-              earlier: Sequence[Sequence[Turn]] = ()) -> list[Inferred]:
-        """Label each turn given the state before it and the turns before it, oldest first."""
+              earlier: Sequence[Sequence[Turn]] = (), given: Sequence[tuple[Act, ...]] = ()) -> list[Inferred]:
+        """See `TaskLabeller.infer`. There is no randomness, and `given` is for tasks that rules do not read."""
         return [self._infer(turn, prior, earlier[i] if earlier else ()) for i, (turn, prior) in
                 enumerate(zip(turns, priors, strict=True))]
 

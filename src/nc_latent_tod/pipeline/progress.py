@@ -42,7 +42,7 @@ class Meter:
 
     def __init__(self, run_id: str, dialogues: Sequence[Dialogue], labeller: Labeller, known: dict) -> None:
         self._run_id, self._tasks = run_id, (labeller.dst, labeller.act_tag)
-        self._models = {id(task.lm): task.lm for task in self._tasks}.values()
+        self._models = {id(model): model for task in self._tasks for model in task.models}.values()
         self._left = {dialogue.dialogue_id: len(dialogue.turns) for dialogue in dialogues}
         self._turns, self._dialogues = sum(self._left.values()), len(dialogues)
         self._tokens_before, self._phases_before = self._tokens(), self._phases()
@@ -70,7 +70,7 @@ class Meter:
         return sum((model.tokens for model in self._models), TokenCount())
 
     def _phases(self) -> Phases:
-        return sum((task.phases for task in self._tasks), self._tokens().phases)
+        return sum((phases for task in self._tasks for phases in task.phases), self._tokens().phases)
 
 
 def peak_memory() -> int:

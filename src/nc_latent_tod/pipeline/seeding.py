@@ -13,7 +13,7 @@ from typing import Any
 
 from nc_latent_tod.corpus.label_files import read_for_pool
 from nc_latent_tod.errors import DamagedError, RetryableError, storage_failed
-from nc_latent_tod.labelling.inference import Inference
+from nc_latent_tod.labelling.examples import ExamplePool
 from nc_latent_tod.labelling.labeller import Labeller
 from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import ManifestEntry
@@ -48,9 +48,9 @@ def stored_embeddings(labels_url: str) -> list[str]:
 def store_embeddings(labels_url: str, examples: Sequence[Example], labeller: Labeller) -> None:
     """Write what the labeller's encoders gave for these examples. A failure is logged: who reads them encodes instead."""
     by_encoder: dict[str, dict[bytes, Any]] = {}
-    for inference in _searching(labeller):
-        if inference.retriever.encoder:
-            by_encoder.setdefault(inference.retriever.encoder, {}).update(inference.embeddings(examples))
+    for pool in labeller.pools:
+        if pool.retriever.encoder:
+            by_encoder.setdefault(pool.retriever.encoder, {}).update(pool.embeddings(examples))
     for encoder, embeddings in by_encoder.items():
         from nc_latent_tod.retrieval.stored import pack
 
@@ -87,19 +87,19 @@ class Seeding:
         Raises `DamagedError` where a label file is missing or damaged, `RetryableError` where the storage fails. Embeddings
         that are missing, damaged or of another encoder are computed, and a line of the log says so.
         """
-        inferences = _searching(labeller)
+        pools = labeller.pools
         runs = [(entry.labels_url, entry.sha256) for entry in entries]
         with ThreadPoolExecutor(_READERS, "seeding") as executor:
             self._submit(executor, entries)
             for run in runs:
                 if run not in self._examples:
                     self._examples[run] = self._reading.pop(run).result()
-            for inference in inferences:
-                self._embed(executor, inference, runs)
+            for pool in pools:
+                self._embed(executor, pool, runs)
         for run in runs:
-            for inference in inferences:
-                inference.retriever.add_block(self._blocks[run, inference.retriever.kind])
-        self._forget_others(runs, {inference.retriever.kind for inference in inferences})
+            for pool in pools:
+                pool.retriever.add_block(self._blocks[run, pool.retriever.kind])
+        self._forget_others(runs, {pool.retriever.kind for pool in pools})
 
     def _submit(self, executor: ThreadPoolExecutor, entries: Sequence[ManifestEntry]) -> None:
         for entry in entries:
@@ -110,29 +110,25 @@ class Seeding:
             if before is None or before.cancelled() or (before.done() and before.exception()):
                 self._reading[run] = executor.submit(read_for_pool, *run)
 
-    def _embed(self, executor: ThreadPoolExecutor, inference: Inference, runs: Sequence[_Run]) -> None:
+    def _embed(self, executor: ThreadPoolExecutor, pool: ExamplePool, runs: Sequence[_Run]) -> None:
         """Make the blocks of one task that are not there yet."""
-        kind, encoder = inference.retriever.kind, inference.retriever.encoder
+        kind, encoder = pool.retriever.kind, pool.retriever.encoder
         new = [run for run in dict.fromkeys(runs) if (run, kind) not in self._blocks]
         without: list[str] = []
         for run, stored in zip(new, executor.map(lambda run: _stored(run[0], encoder), new), strict=True):
             if isinstance(stored, str):
                 without.append(f"{run[0]}: {stored}")
                 stored = {}
-            self._blocks[run, kind] = inference.embed(self._examples[run], stored)
+            self._blocks[run, kind] = pool.embed(self._examples[run], stored)
         if encoder and without:
             logger.warning("%s: %d of %d seeding runs have no usable embeddings of this encoder (%s ...): their turns were "
-                           "encoded again", inference.task.name, len(without), len(runs), without[0])
+                           "encoded again", pool.task.name, len(without), len(runs), without[0])
 
     def _forget_others(self, runs: Sequence[_Run], kinds: set[Any]) -> None:
         self._reading.clear()  # of jobs that failed before they were seeded
         if runs:  # else a job without seeds would make the next one read everything again
             self._examples = {run: self._examples[run] for run in runs}
             self._blocks = {key: block for key, block in self._blocks.items() if key[0] in self._examples and key[1] in kinds}
-
-
-def _searching(labeller: Labeller) -> list[Inference]:
-    return [inference for inference in (labeller.dst, labeller.act_tag) if isinstance(inference, Inference)]
 
 
 def _stored(labels_url: str, encoder: str) -> Mapping[bytes, Any] | str:

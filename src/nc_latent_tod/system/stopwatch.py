@@ -1,8 +1,8 @@
 """Where the time of a job goes: seconds, and tokens through a model, by phase.
 
 Phases of a job are retrieval, prompt, tokenise, prefill, decode, score and parse. `TokenCount.phases` (of a model),
-`Inference.phases` (of a task) and `Progress.phases` (of a job, both together) hold them; a finished job's are in its manifest
-entry (read by `progress.usage`), and a worker's metrics take them from `Progress.phases`.
+`TaskLabeller.phases` (of a task) and `Progress.phases` (of a job, both together) hold them; a finished job's are in its
+manifest entry (read by `progress.usage`), and a worker's metrics take them from `Progress.phases`.
 """
 
 from __future__ import annotations

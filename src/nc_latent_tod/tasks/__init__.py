@@ -4,10 +4,11 @@ which acts to answer with (`policy`) and in which words (`response`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, Literal, Protocol, TypeVar
 
 from nc_latent_tod.dialogue import Turn
-from nc_latent_tod.labels import BeliefState, Example
+from nc_latent_tod.labels import Act, BeliefState, Example
 
 Order = Literal["direct", "channel"]
 """`direct` asks for the label given the text, `channel` for the text given the label."""
@@ -30,8 +31,8 @@ class Task(Protocol, Generic[T]):
     def example(self, example: Example, order: Order) -> str:
         """An in-context example as text."""
 
-    def question(self, turn: Turn, state: BeliefState, order: Order) -> str:
-        """The turn as text, up to the open bracket of the label."""
+    def question(self, turn: Turn, state: BeliefState, order: Order, given: Sequence[Act] = ()) -> str:
+        """The turn as text, up to the open bracket of the label. `given`: acts that the label is conditioned on, if any."""
 
     def asked_in(self, example: Example) -> BeliefState:
         """The state of the example that the task is asked in: the one before the user's turn, or after it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act, BeliefState, Example
 from nc_latent_tod.notation.parsing import parse_acts
@@ -34,7 +36,7 @@ class ActTagging:
         text = (_TEXT, quoted(example.turn.system_response))
         return call(_CALL, [text, label] if order == "direct" else [label, text])
 
-    def question(self, turn: Turn, state: BeliefState, order: Order) -> str:
+    def question(self, turn: Turn, state: BeliefState, order: Order, given: Sequence[Act] = ()) -> str:
         text = [(_TEXT, quoted(turn.system_response))] if order == "direct" else []
         return open_call(_CALL, text, _LABEL)
 

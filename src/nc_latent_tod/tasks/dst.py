@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.errors import TurnError
-from nc_latent_tod.labels import BeliefState, Example, StateChange
+from nc_latent_tod.labels import Act, BeliefState, Example, StateChange
 from nc_latent_tod.notation.parsing import parse_change
 from nc_latent_tod.notation.printing import print_change, print_state, quoted
 from nc_latent_tod.schema import Schema
@@ -41,7 +41,7 @@ class StateTracking:
         last = [text, label] if order == "direct" else [label, text]
         return call(_CALL, [*self._context(turn, example.prior_state), *last])
 
-    def question(self, turn: Turn, state: BeliefState, order: Order) -> str:
+    def question(self, turn: Turn, state: BeliefState, order: Order, given: Sequence[Act] = ()) -> str:
         text = [(_TEXT, quoted(turn.user_utterance))] if order == "direct" else []
         return open_call(_CALL, [*self._context(turn, state), *text], _LABEL)
 
