@@ -21,6 +21,7 @@ from nc_latent_tod.cli import app
 from nc_latent_tod.cli.console import EXIT_CODES, exit_code
 from nc_latent_tod.cli.views.explanation import _candidates
 from nc_latent_tod.cli.views.scores import _scoped
+from nc_latent_tod.config.em import parse_em
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
 from nc_latent_tod.evaluation.labels.scores import Estimate
@@ -467,3 +468,11 @@ def test_the_original_instructions_label_a_corpus(folder):
     entries = [json.loads(path.read_text()) for path in Path("manifest/mine").glob("*.json")]
     assert sorted(entry["labelled_dataset_split_name"] for entry in entries) == ["train_0_2", "train_2_4", "train_4_6"]
     assert sum(len(entry["seed_run_ids"]) > 0 for entry in entries) == 2
+
+
+def test_bootstrap_writes_the_file_that_em_runs(folder: Path) -> None:
+    written = call("bootstrap", "--corpus", "packaged:simulated", "--schema", "packaged:schema", "--split", "train_0_6",
+                   "--out", "rounds", "--write-only")
+
+    assert written.exit_code == 0 and [path.name for path in (folder / "rounds").iterdir()] == ["em.json"]
+    assert parse_em((folder / "rounds" / "em.json").read_bytes()).ranker

@@ -10,7 +10,7 @@ from nc_latent_tod.corpus.load import load_dialogues
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import apply_change
-from nc_latent_tod.proposals.proposer import SOURCES, Proposer, propose_changes
+from nc_latent_tod.proposals.proposer import SOURCES, Proposer
 from nc_latent_tod.proposals.typed import clock, typed_values
 from nc_latent_tod.proposals.words import root, stem, tokens_of
 
@@ -117,7 +117,7 @@ def test_scores_fall_and_are_logs_of_shares():
 def test_a_hostile_turn_is_read_in_bounded_time():
     text = "Monday at 10:30 for 2 patients in Harbour " * 200
 
-    assert len(propose_changes(turn(text, text), {}, SCHEMA, ENTITIES)) == 8
+    assert len(Proposer(SCHEMA, ENTITIES).changes(turn(text, text), {}, 8)) == 8
 
 
 @pytest.mark.parametrize("text", ["x" * 40_000, "i would like a room " * 2_000], ids=["one word", "one sentence"])

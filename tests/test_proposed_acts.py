@@ -8,7 +8,7 @@ from nc_latent_tod.corpus.entities import load_entities
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act
-from nc_latent_tod.proposals.proposer import Proposer, propose_acts
+from nc_latent_tod.proposals.proposer import Proposer
 from nc_latent_tod.proposals.sentences import kinds_of, split
 
 CLINIC = Path(__file__).parent / "data" / "clinic"
@@ -49,7 +49,8 @@ def test_a_slot_that_no_user_sets_is_informed_of():
 
 
 def test_an_inform_may_as_well_be_an_offer():
-    readings = propose_acts(Turn("d", 0, "", "A doctor, please.", "There is Priya Raman."), {}, SCHEMA, ENTITIES)
+    turn = Turn("d", 0, "", "A doctor, please.", "There is Priya Raman.")
+    readings = [proposal.acts for proposal in Proposer(SCHEMA, ENTITIES).acts(turn, {}, 8)]
 
     assert (Act("Inform", C, "doctor_name", "Priya Raman"),) in readings
     assert (Act("Offer", C, "doctor_name", "Priya Raman"),) in readings

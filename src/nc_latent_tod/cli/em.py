@@ -60,27 +60,35 @@ def bootstrap(
     model: Annotated[str | None, typer.Option("--model", show_default=False,
                                               help="Fine-tune this model too, such as packaged:tiny-starcoder, and let it "
                                                    "weigh the proposals. Default: no language model.")] = None,
-    steps: Annotated[int, typer.Option("--steps", min=4, help="Optimiser steps of each fine-tuning.")] = 600,
-    simulated: Annotated[int, typer.Option("--simulated", min=10, help="Simulated dialogues that are mixed in.")] = 300,
-    min_confidence: Annotated[float, typer.Option("--min-confidence", help="Less sure labels are not learnt from.")] = 0.6,
-    proposal_weight: Annotated[float, typer.Option("--proposal-weight", min=0.1, help="Of a proposal's own score when rounds "
-                                                                                      "after the first rank.")] = 8.0,
+    steps: Annotated[int, typer.Option("--steps", min=4, hidden=True, help="Optimiser steps of each fine-tuning.")] = 600,
+    simulated: Annotated[int, typer.Option("--simulated", min=10, hidden=True, help="Simulated dialogues that are mixed in.")]
+    = 300,
+    min_confidence: Annotated[float, typer.Option("--min-confidence", hidden=True,
+                                                  help="Less sure labels are not learnt from.")] = 0.6,
+    proposal_weight: Annotated[float, typer.Option("--proposal-weight", min=0.1, hidden=True,
+                                                   help="Of a proposal's own score when rounds after the first rank.")] = 8.0,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that label.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same labels.")] = 0,
+    write_only: Annotated[bool, typer.Option("--write-only", help="Write OUT/em.json and run nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Label from nothing, in rounds: proposals first; what is learnt from their labels ranks the proposals anew.
 
     Learnt are weights of words and acts, in seconds; with --model also a language model, from the sure labels and simulated
-    dialogues. The rounds are those of `em`, and OUT/em.json is the configuration.
+    dialogues. The rounds are those of `em`, and OUT/em.json is the configuration: with --write-only it is written and not run,
+    to be edited and given to `em --config OUT/em.json --out OUT`.
     """
     from nc_latent_tod.api.simulate import simulate_corpus
     from nc_latent_tod.rounds.bootstrap import bootstrap_config
+    from nc_latent_tod.rounds.em import keep_config
 
     config = bootstrap_config(corpus, schema, entities, out=out, split=split, base=model, steps=steps, gold=gold, seed=seed,
                               min_confidence=min_confidence, proposal_weight=proposal_weight, workers=workers)
     if model and not (out / "simulated" / "logs.jsonl").exists():
         simulate_corpus(out / "simulated", dialogues=simulated, seed=seed, schema=schema, entities=entities, templates="all")
+    if write_only:
+        typer.echo(f"{keep_config(config, out)}: edit it, then nc-latent-tod em --config {out / 'em.json'} --out {out}")
+        return
     show(run_rounds(config, out, rounds), out, config.name, as_json=as_json)
 
 

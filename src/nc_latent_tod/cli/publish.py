@@ -57,11 +57,11 @@ def publish(
                                                   help="Take manifest and schema from this job file.")] = None,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Go on without missing or damaged partitions.")]
     = False,
-    allow_mixed_schemas: Annotated[bool, typer.Option("--allow-mixed-schemas", help="Go on although the schema changed between "
-                                                                                    "the runs.")] = False,
+    allow_mixed_schemas: Annotated[bool, typer.Option("--allow-mixed-schemas", hidden=True,
+                                                      help="Go on although the schema changed between the runs.")] = False,
     validation: Annotated[int | None, typer.Option("--validation-dialogues", min=0, show_default=False,
                                                    help="Default: 64, or a tenth of a small corpus.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the validation dialogues.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, hidden=True, help="Draws the validation dialogues.")] = 0,
     license: Annotated[str | None, typer.Option("--license", show_default=False, help="For the data card.")] = None,
     min_confidence: Annotated[float | None, typer.Option("--min-confidence", metavar="SHARE", show_default=False, help=
                                                          "Leave out labels that are less sure: above 0, at most 1.")] = None,

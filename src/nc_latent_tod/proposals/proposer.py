@@ -97,15 +97,3 @@ class Proposer:
         named = [assign for filler in best.values() for assign in filler.assigns]
         slots = [(service, slot) for service, slot, _ in named]
         return [(self._user.by_name[service, slot], value, slots.count((service, slot)) > 1) for service, slot, value in named]
-
-
-def propose_changes(turn: Turn, prior_state: BeliefState, schema: Schema, entities: Entities | None = None, *,
-                    n: int = 8) -> list[StateChange]:
-    """At most `n` changes of the state that a turn may ask for, likeliest first. For many turns keep a `Proposer`."""
-    return [proposal.change for proposal in Proposer(schema, entities).changes(turn, prior_state, n)]
-
-
-def propose_acts(turn: Turn, prior_state: BeliefState, schema: Schema, entities: Entities | None = None, *,
-                 n: int = 8) -> list[tuple[Act, ...]]:
-    """At most `n` readings of a system response, likeliest first. For many turns keep a `Proposer`."""
-    return [proposal.acts for proposal in Proposer(schema, entities).acts(turn, prior_state, n)]

@@ -76,7 +76,7 @@ def run_em(config: Em, out: Path, steps: Steps, *, rounds: int | None = None) ->
 
     Raises `RetryableError` where workers left jobs undone, `ConfigError` where `out` holds another run's rounds.
     """
-    _claim(config, out)
+    keep_config(config, out)
     wanted = rounds or config.rounds
     schema = schema_of(job_of(config, 0, None)) if config.gold else None
     gold = load_gold(config.gold.path, config.gold.format, schema) if config.gold else None
@@ -100,13 +100,16 @@ def run_em(config: Em, out: Path, steps: Steps, *, rounds: int | None = None) ->
     return Result(done, reason, len(found))
 
 
-def _claim(config: Em, out: Path) -> None:
+def keep_config(config: Em, out: Path) -> Path:
+    """Write OUT/em.json, which says what the rounds there are of; its path. Raises `ConfigError` where it says something else.
+    """
     path, now = out / "em.json", json.loads(config.model_dump_json(exclude=_MAY_CHANGE))
     if path.is_file() and (before := json.loads(path.read_text("utf-8"))) != now:
         changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
         raise ConfigError(f"{out} holds the rounds of another configuration: {', '.join(changed)} changed. Restore the old "
                           f"values ({path} has them), or name another folder with --out.")
     write_bytes(path, _json(now))
+    return path
 
 
 def _label(config: Em, out: Path, number: int, model: Mapping[str, Any] | None, steps: Steps) -> Labels:

@@ -37,11 +37,6 @@ class Venues:
                 found &= self._mask(slot, value)
         return found
 
-    @property
-    def compared_values(self) -> int:
-        """How many distinct (slot, value) pairs were compared with the table so far."""
-        return len(self._masks)
-
     def _mask(self, slot: str, value: str) -> int:
         if (slot, value) not in self._masks:
             self._masks[slot, value] = sum(1 << i for i, entity in enumerate(self._matches(slot, value)) if entity)
