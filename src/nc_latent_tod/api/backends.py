@@ -106,7 +106,8 @@ class Builder:
         greedy = generation.generation_mode == "greedy"
         lm, retriever = self.model(section.model), section.retriever
         pool = ExamplePool(task, self._retriever(section, task, schema), retriever.k_examples if retriever.is_enabled else 0,
-                           retriever.example_warmup, retriever.minimum_distinct, grows=section.add_predictions_to_index)
+                           retriever.example_warmup, retriever.minimum_distinct, grows=section.add_predictions_to_index,
+                           prefer_human=retriever.prefer_human)
         scorer = Scorer(task, lm, generation.generation_mode, generation.proposal_weight, generation.length_normalization,
                         section.counts_tokens)
         return ModelLabeller(
@@ -124,6 +125,10 @@ class Builder:
                               f"{section.model.model_type!r} is none: set it to false, or name a local model.")
         grammar = ChangeGrammar if task.name == "dst" else ActsGrammar
         return grammar(schema, self._entities(entities_path, schema)).of
+
+    def proposer(self, entities_path: str | None, schema: Schema) -> Proposer:
+        """What proposes readings in a schema, given an entity table; made once."""
+        return self._proposer(entities_path, schema)
 
     def _propose(self, section: TaskSection, task: Task[Any], schema: Schema, entities_path: str | None, n: int) -> Propose:
         path = section.generation_cfg.proposal_ranker if isinstance(section.generation_cfg, DstGeneration) else None

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nc_latent_tod.api.connect import manifest_at
 from nc_latent_tod.api.groups import group_pairs, labels_of, runs_of, schema_with
 from nc_latent_tod.api.labels import Labels, group_of
 from nc_latent_tod.corpus.gold.load import load_gold
@@ -64,7 +63,7 @@ def _examples(labels: Labels | str, manifest: str | Path | None) -> Sequence[Exa
     if isinstance(labels, Labels):
         return labels.examples
     group_id, named = group_of(labels, manifest)
-    return labels_of(runs_of(manifest_at(named, group_id), group_id, named))
+    return labels_of(runs_of(named, group_id))
 
 
 def evaluate_groups(manifest: str, group_id: str, against: str | None, *, gold: str, gold_format: str, schema: str | None,

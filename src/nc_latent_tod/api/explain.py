@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nc_latent_tod.annotation.overlay import corrections_of
 from nc_latent_tod.api.backends import Builder, act_tagging, schema_of, state_tracking
 from nc_latent_tod.api.connect import manifest_at, manifest_section
 from nc_latent_tod.api.groups import runs_of, schema_path_of
@@ -52,6 +53,7 @@ class Explanation:
     entry: ManifestEntry
     tasks: Sequence[TaskExplanation]
     notes: tuple[str, ...] = ()  # where the prompts may not be those of the job
+    correction: Example | None = None  # what a person gave in place of it
 
 
 def explain(labels: Labels | str, dialogue_id: str, turn_id: int, *, manifest: str | Path | None = None,
@@ -107,12 +109,14 @@ def explain_label(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence
     entries = runs_of(manifest, group_id)
     by_run = {entry.run_id: entry for entry in entries}
     dialogues: dict[str, list[int]] = {}
-    for entry in entries:
+    corrected = corrections_of(example for entry in entries if entry.label_source for example in labels(entry))
+    for entry in (entry for entry in entries if not entry.label_source):
         for example in labels(entry):
             if example.turn.key == (dialogue_id, turn_id):
                 pool = _Pool(_runs_shown(manifest, by_run, entry, example), labels)
                 return Explanation(example, entry, [
-                    _task(task, example, pool) for task in tasks if task.name in example.label.tasks])
+                    _task(task, example, pool) for task in tasks if task.name in example.label.tasks],
+                    correction=corrected.get(example.turn.key))
             dialogues.setdefault(example.turn.dialogue_id, []).append(example.turn.turn_id)
     if dialogue_id in dialogues:
         raise ConfigError(f"Dialogue {dialogue_id!r} has the turns {min(dialogues[dialogue_id])} to "

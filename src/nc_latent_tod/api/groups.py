@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from nc_latent_tod.annotation.overlay import with_corrections
 from nc_latent_tod.api.connect import manifest_at
 from nc_latent_tod.corpus.gold.load import GoldTurns
 from nc_latent_tod.corpus.label_files import read_examples
@@ -18,23 +19,19 @@ from nc_latent_tod.schema import Schema
 _NAMED = 8  # groups that a message names
 
 
-def runs_of(manifest: Manifest, group_id: str, named: str = "") -> Sequence[ManifestEntry]:
-    """The finished runs of a group, by run id. `named`: how the manifest is called in the message.
+def runs_of(manifest: Manifest | str, group_id: str) -> list[ManifestEntry]:
+    """The finished runs of a group, by run id, those of corrections too; of a manifest, or of the one that is called so.
 
-    Raises `ConfigError` where there is none.
+    Raises `ConfigError` where no job has finished one.
     """
-    runs = manifest.entries(group_id)
-    if not runs:
-        known = manifest.groups()
+    stored = manifest_at(manifest, group_id) if isinstance(manifest, str) else manifest
+    runs = stored.entries(group_id)
+    if all(run.label_source for run in runs):
+        known = stored.groups()
         hint = nearest(group_id, known) or (f" There are: {', '.join(known[:_NAMED])}." if known else "")
-        raise ConfigError(f"The manifest{f' {named!r}' if named else ''} has no finished run of group {group_id!r}: check the "
-                          f"group id and the manifest.{hint}")
+        raise ConfigError(f"The manifest{f' {manifest!r}' if isinstance(manifest, str) else ''} has no finished run of group "
+                          f"{group_id!r}: check the group id and the manifest.{hint}")
     return runs
-
-
-def labels_of(runs: Iterable[ManifestEntry]) -> list[Example]:
-    """The labels of runs, in their order. Raises `DamagedError` where a label file is missing or damaged."""
-    return [example for run in runs for example in read_examples(run.labels_url, run.sha256)]
 
 
 def schema_path_of(manifest: Manifest, group_id: str) -> str | None:
@@ -59,13 +56,23 @@ def schema_of_group(manifest: Manifest, group_id: str) -> Schema:
                           "name it with --schema.") from error
 
 
+def rows_of(entries: Iterable[ManifestEntry]) -> list[Example]:
+    """All rows of the label files of runs, those of corrections too."""
+    return [example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)]
+
+
+def labels_of(entries: Iterable[ManifestEntry]) -> list[Example]:
+    """The labels of runs, one a turn: what a person corrected stands before what was predicted."""
+    return with_corrections(rows_of(entries))
+
+
 def group_pairs(manifest: str, group_id: str, gold: GoldTurns, *, part: bool = False,
                 tell: Callable[[str], None] = lambda note: None) -> list[Pair]:
     """The labels of all finished runs of a group with their gold; with `part`, of the dialogues that have gold.
 
     `tell` is told how many are left out. Raises `ConfigError` where there is no run, or gold is missing for a turn.
     """
-    examples = labels_of(runs_of(manifest_at(manifest, group_id), group_id, manifest))
+    examples = labels_of(runs_of(manifest, group_id))
     annotated = {dialogue_id for dialogue_id, _ in gold}
     known = [example for example in examples if example.turn.dialogue_id in annotated] if part else examples
     if left_out := len({e.turn.dialogue_id for e in examples} - annotated) if part and known else 0:

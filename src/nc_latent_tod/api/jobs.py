@@ -71,7 +71,7 @@ def check_reuse(files: Sequence[JobFile], group_id: str) -> None:
     for file in files:
         place = file.job.manifest.type, file.job.manifest.manifest_path
         if place not in read:
-            read[place] = open_manifest(file.job.manifest).entries(group_id)
+            read[place] = [e for e in open_manifest(file.job.manifest).entries(group_id) if not e.label_source]
         try:
             usable_runs(group_id, read[place], {"job": file.job.label_options})
         except ConfigError as error:

@@ -62,7 +62,7 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
     jobs = write_jobs(folder, fresh=fresh)
     first = jobs[PARTITIONS[0]]
     manifest = open_manifest(first.manifest.model_copy(update={"manifest_must_exist": False}))
-    finished = {entry.run_id for entry in manifest.entries(GROUP)}
+    finished = {entry.run_id for entry in manifest.entries(GROUP) if not entry.label_source}
     if foreign := finished.difference(job.run for job in jobs.values()):
         raise ConfigError(f"{folder} holds runs of other jobs than this version's ({min(foreign)}). Start over with --fresh, "
                           "or give another folder with --out.")

@@ -9,6 +9,7 @@ import typer
 
 from nc_latent_tod.cli import (
     agent,
+    annotate,
     calibrate,
     dlq,
     em,
@@ -34,11 +35,11 @@ PANELS = {
     "Begin": (quickstart, schema),
     "Label": (label, publish, report, calibrate),
     "Many workers": (work, status, pause, dlq, gc),
-    "Improve the labels": (finetune, em),
+    "Improve the labels": (annotate, finetune, em),
     "Agent": (agent, score_predictions),
     "About": (version,),
 }
-NAMED = {dlq: "dlq", schema: "schema"}
+NAMED = {annotate: "annotate", dlq: "dlq", schema: "schema"}
 for panel, commands in PANELS.items():
     for file in commands:
         for command in file.app.registered_commands if file not in NAMED else ():

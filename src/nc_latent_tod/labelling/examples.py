@@ -26,6 +26,7 @@ class ExamplePool:
     warmup: int = 0  # examples that the pool must hold before any is used
     minimum_distinct: int = 0  # so many of the k differ in their slots
     grows: bool = True  # by the job's own labels
+    prefer_human: bool = False  # corrected examples come first among the nearest
     phases: Phases = field(default_factory=Phases)  # seconds of retrieval
 
     def learn(self, examples: Sequence[Example]) -> None:
@@ -47,9 +48,12 @@ class ExamplePool:
             return [[] for _ in turns]
         with self.phases.timed("retrieval"):
             texts = [self.task.retrieval_text(turn, prior) for turn, prior in zip(turns, priors, strict=True)]
-            return [select_diverse([pair for pair in found if not _tells(pair[0], turn)], self.k, self.minimum_distinct,
-                                   lambda pair: self.task.slots(pair[0]))
+            return [select_diverse(self._preferred([pair for pair in found if not _tells(pair[0], turn)]), self.k,
+                                   self.minimum_distinct, lambda pair: self.task.slots(pair[0]))
                     for turn, found in zip(turns, self.retriever.search(texts, _OVERFETCH * self.k), strict=True)]
+
+    def _preferred(self, found: list[tuple[Example, float]]) -> list[tuple[Example, float]]:
+        return sorted(found, key=lambda pair: not pair[0].label.is_human) if self.prefer_human else found
 
     def _labelled(self, examples: Sequence[Example]) -> list[Example]:
         """Those on which the task did not fail; gold examples carry no outcome."""
