@@ -7,7 +7,8 @@ import tempfile
 import time
 from typing import Any
 
-from nc_latent_tod.api.backends import Builder, model_path
+from nc_latent_tod.api.backends import Builder
+from nc_latent_tod.api.models import model_path
 from nc_latent_tod.api.quickstart import packaged_job
 from nc_latent_tod.config.job import parse_job
 from nc_latent_tod.config.sections import ModelSection

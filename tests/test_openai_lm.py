@@ -11,7 +11,8 @@ from completions_server import Served
 from toy_labelling import corpus, label, labeller
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from nc_latent_tod.api.backends import Builder, packaged_model
+from nc_latent_tod.api.backends import Builder
+from nc_latent_tod.api.models import packaged_model
 from nc_latent_tod.config.job import parse_job
 from nc_latent_tod.errors import ConfigError, ModelError, RetryableError, TurnError
 from nc_latent_tod.lm import Sampling

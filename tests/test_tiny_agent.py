@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from nc_latent_tod.api.backends import packaged_model
+from nc_latent_tod.api.models import packaged_model
 from nc_latent_tod.corpus.packaged import packaged_entities, packaged_schema, packaged_wording
 from nc_latent_tod.lm import Sampling
 from nc_latent_tod.lm.huggingface.model import load

@@ -9,25 +9,23 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from nc_latent_tod import __version__
-from nc_latent_tod.api.completions import check_scoring, server_model, server_token_counter
+from nc_latent_tod.api.completions import check_scoring
 from nc_latent_tod.api.connect import Opened, open_manifest
+from nc_latent_tod.api.models import load_model
 from nc_latent_tod.config.generation import DstGeneration
 from nc_latent_tod.config.job import Job
 from nc_latent_tod.config.sections import ModelSection, TaskSection
-from nc_latent_tod.config.server import ServerSection
 from nc_latent_tod.config.trust import OF_THE_CALLER, Trust
 from nc_latent_tod.corpus.entities import EntityTable, load_entities
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.load import load_dialogues
-from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
+from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.corpus.shared import Corpora
 from nc_latent_tod.dialogue import Dialogue, Turn
-from nc_latent_tod.errors import ConfigError, nearest
+from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labelling import TaskLabeller
 from nc_latent_tod.labelling.examples import ExamplePool
 from nc_latent_tod.labelling.labeller import Labeller
@@ -48,11 +46,6 @@ from nc_latent_tod.system.aws import Fence
 from nc_latent_tod.tasks import Task
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking
-
-PACKAGED_MODEL = "packaged:tiny-starcoder"
-PACKAGED_MODELS = (PACKAGED_MODEL, "packaged:tiny-agent")
-
-_ROWS_A_PROMPT = 8  # the job's batch size counts prompts, a model's counts the samples or candidates of all of them
 
 
 class Builder:
@@ -157,7 +150,7 @@ class Builder:
         """The language model of a section; equal sections share one."""
         key = section.model_dump_json(exclude={"stop_sequences"})
         if key not in self._models:
-            self._models[key] = _load_model(section, self._trust)
+            self._models[key] = load_model(section, self._trust)
         return self._models[key]
 
     def _retriever(self, section: TaskSection, task: Task[Any], schema: Schema) -> Retriever:
@@ -201,52 +194,3 @@ def state_tracking(job: Job, schema: Schema) -> StateTracking:
 def act_tagging(job: Job, schema: Schema) -> ActTagging:
     """The act tagging task as the job sets it."""
     return ActTagging(schema, job.act_tag.generation_cfg.preamble, normalise=job.act_tag.retriever.use_normalizer)
-
-
-def token_counter_of(section: ModelSection) -> tuple[Callable[[Sequence[str]], Sequence[int]], int]:
-    """A counter of tokens and the context length in tokens, without loading the model. Raises `ModelError`."""
-    if section.model_type == "none":
-        return lambda texts: [0] * len(texts), 0
-    if section.server:
-        return server_token_counter(section, _tokenizer_of(section.server))
-    if section.model_type == "scripted":
-        from nc_latent_tod.lm.scripted import ScriptedLM
-
-        scripted = ScriptedLM()
-        return scripted.count_tokens, scripted.max_length
-    from nc_latent_tod.lm.huggingface.lengths import token_counter
-
-    return token_counter(model_path(section))
-
-
-def packaged_model(name: str) -> Path:
-    """The folder of a model that comes with the package."""
-    return Path(str(resources.files("nc_latent_tod"))) / "data" / name
-
-
-def model_path(section: ModelSection) -> str:
-    """The folder or Hub id of a model; a packaged name becomes its folder."""
-    if section.model_name_or_path in PACKAGED_MODELS:
-        return str(packaged_model(section.model_name_or_path.removeprefix(PACKAGED)))
-    if section.model_name_or_path.startswith(PACKAGED):
-        raise ConfigError(f"There is no packaged model {section.model_name_or_path!r}."
-                          f"{nearest(section.model_name_or_path, PACKAGED_MODELS)} There are: {', '.join(PACKAGED_MODELS)}.")
-    return section.model_name_or_path
-
-
-def _tokenizer_of(server: ServerSection) -> str | None:
-    return server.tokenizer and model_path(ModelSection(model_name_or_path=server.tokenizer))
-
-
-def _load_model(section: ModelSection, trust: Trust) -> LanguageModel:
-    if section.model_type == "scripted":
-        from nc_latent_tod.lm.scripted import ScriptedLM
-
-        return ScriptedLM()
-    if section.server:
-        return server_model(section, _tokenizer_of(section.server), trust)
-    from nc_latent_tod.lm.huggingface.model import load
-
-    return load(model_path(section), dtype=section.torch_dtype, device_map=section.device_map, adapter=section.adapter,
-                attn_implementation=section.attn_implementation, load_in_8bit=section.load_in_8bit,
-                load_in_4bit=section.load_in_4bit, batch_size=section.batch_size * _ROWS_A_PROMPT)

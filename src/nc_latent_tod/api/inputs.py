@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nc_latent_tod.api.backends import PACKAGED_MODEL
+from nc_latent_tod.api.models import PACKAGED_MODEL
 from nc_latent_tod.api.quickstart import packaged_job
 from nc_latent_tod.config.em import merged
 from nc_latent_tod.config.job import Job, parse_job

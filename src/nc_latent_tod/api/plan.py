@@ -9,9 +9,10 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nc_latent_tod.api.backends import Builder, act_tagging, dialogues_of, schema_of, state_tracking, token_counter_of
+from nc_latent_tod.api.backends import Builder, act_tagging, dialogues_of, schema_of, state_tracking
 from nc_latent_tod.api.inputs import Dialogues, EntitiesLike, SchemaLike, make_job
 from nc_latent_tod.api.label import JobLike, as_job
+from nc_latent_tod.api.models import token_counter_of
 from nc_latent_tod.config.job import Job, unused_keys
 from nc_latent_tod.config.sections import TaskSection
 from nc_latent_tod.dialogue import Dialogue, Turn

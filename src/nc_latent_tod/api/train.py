@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nc_latent_tod.api.backends import packaged_model
+from nc_latent_tod.api.models import packaged_model
 from nc_latent_tod.api.simulate import world
 
 Report = Callable[[Mapping[str, Any]], None]
