@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import Commands, JsonOption, ManifestOption, epilog, print_json, remark, standard_output
+from nc_latent_tod.cli.console import Commands, JsonOption, ManifestOption, epilog, print_json, remark, say, standard_output
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="A person corrects labels: select turns, correct them, learn.")
 
@@ -59,7 +59,7 @@ def select(
     if as_json:
         print_json({"path": path, "round": made.number, "turns": len(made.turns), "sha256": made.sha256})
     else:
-        typer.echo(f"{path}: {len(made.turns)} turns of {len({turn.dialogue_id for turn in made.turns})} dialogues.")
+        say(f"{path}: {len(made.turns)} turns of {len({turn.dialogue_id for turn in made.turns})} dialogues.")
 
 
 @app.command(epilog=epilog("nc-latent-tod annotate pull annotations/round-0.json --from corrections-0.json"))
@@ -81,7 +81,7 @@ def pull(
     if as_json:
         print_json(asdict(done))
     else:
-        typer.echo(f"{done.run_id}: {done.corrections} corrections in group {done.group_id}, {done.changed} of them other than "
+        say(f"{done.run_id}: {done.corrections} corrections in group {done.group_id}, {done.changed} of them other than "
                    f"predicted; {done.unsure} unsure, {done.missing} without a verdict, {len(done.left_out)} left out.")
 
 
@@ -114,7 +114,7 @@ def apply(
     if as_json:
         print_json(asdict(done))
     else:
-        typer.echo(f"{done.group_id}: {done.turns} turns of {done.runs} runs labelled anew by {done.corrections} corrections, "
+        say(f"{done.group_id}: {done.turns} turns of {done.runs} runs labelled anew by {done.corrections} corrections, "
                    f"{done.changed} of them otherwise than before. What was learnt: {done.weights_url}")
 
 
@@ -127,7 +127,7 @@ def predictions(
     """Write all candidates with their probabilities in the layout of Lightly, for who selects elsewhere."""
     from nc_latent_tod.api.annotate import predictions as write
 
-    typer.echo(f"{out}: predictions of {write(group, manifest=manifest, out=out)} turns.")
+    say(f"{out}: predictions of {write(group, manifest=manifest, out=out)} turns.")
 
 
 @app.command(epilog=epilog("nc-latent-tod annotate simulate --group my_logs --gold gold --rounds 6 --per-round 30 "
@@ -162,4 +162,4 @@ def simulate(
         print_json(found)
     else:
         standard_output().print(curve_table(found))
-        typer.echo(f"{out}/curve.json   {out}/curve.csv   {out}/intervals.json   picture {out}/curve.svg")
+        say(f"{out}/curve.json   {out}/curve.csv   {out}/intervals.json   picture {out}/curve.svg")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, standard_error, standard_output
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, say, standard_error, standard_output
 
 if TYPE_CHECKING:
     from nc_latent_tod.config.em import Em
@@ -87,7 +87,7 @@ def bootstrap(
     if model and not (out / "simulated" / "logs.jsonl").exists():
         simulate_corpus(out / "simulated", dialogues=simulated, seed=seed, schema=schema, entities=entities, templates="all")
     if write_only:
-        typer.echo(f"{keep_config(config, out)}: edit it, then nc-latent-tod em --config {out / 'em.json'} --out {out}")
+        say(f"{keep_config(config, out)}: edit it, then nc-latent-tod em --config {out / 'em.json'} --out {out}")
         return
     show(run_rounds(config, out, rounds), out, config.name, as_json=as_json)
 
@@ -134,5 +134,5 @@ def show(result: Result, out: Path, name: str, *, as_json: bool) -> None:
         print_json({"reason": result.reason, "issues": result.issues, "rounds": [asdict(one) for one in result.rounds]})
         return
     standard_output().print(rounds_table(result.rounds))
-    typer.echo(f"Stopped: {result.reason}.\n{result.issues} turns are read differently by different rounds, worst first: "
+    say(f"Stopped: {result.reason}.\n{result.issues} turns are read differently by different rounds, worst first: "
                f"{out}/issues.jsonl\nlineage and figures {out}/rounds.json   picture {out}/rounds.svg")
