@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_latent_tod.errors import ConfigError, ModelError
-from nc_latent_tod.system.durable import move, remove_own, scratch_folder
+from nc_latent_tod.system.durable import move_tree, remove_own, scratch_folder
 from nc_latent_tod.system.files import write_bytes
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class RunFolder:
             if left := _remove_checkpoint(self.checkpoint):
                 raise ConfigError(f"{self.checkpoint} is to be replaced and holds {left[0]}, which no run has written: move it "
                                   "away, and run the same command again.")
-            move(temporary, self.checkpoint)
+            move_tree(temporary, self.checkpoint)
         write_bytes(self.folder / "finetuned.json", f"{json.dumps(asdict(record), indent=2)}\n".encode())
         for path in self.checkpoints.glob("checkpoint-*"):
             _remove_checkpoint(path)
