@@ -25,7 +25,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "worker": (4, {"pipeline", "queues", "system"}),
     "pipeline": (4, {"config", "corpus", "labelling", "lm", "manifests", "retrieval", "system"}),
     "publish": (4, {"corpus", "manifests", "ranking", "system"}),
-    "report": (4, {"evaluation", "manifests", "ranking"}),
+    "report": (4, {"evaluation", "manifests", "ranking", "system"}),
     "training": (4, {"config", "corpus", "lm", "simulate", "system", "tasks"}),
     "labelling": (3, {"lm", "notation", "proposals", "ranking", "retrieval", "system", "tasks"}),
     "annotation": (3, {"corpus", "notation", "proposals", "ranking", "system", "tasks"}),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nc_latent_tod.cli import annotate_page
 from nc_latent_tod.cli.console import Commands, JsonOption, ManifestOption, epilog, print_json, remark
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="A person corrects labels: select turns, correct them, learn.")
@@ -40,3 +41,6 @@ def select(
         print_json({"path": path, "round": made.number, "turns": len(made.turns), "sha256": made.sha256})
     else:
         typer.echo(f"{path}: {len(made.turns)} turns of {len({turn.dialogue_id for turn in made.turns})} dialogues.")
+
+
+app.add_typer(annotate_page.app)
