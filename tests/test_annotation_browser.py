@@ -211,6 +211,10 @@ def test_a_decided_turn_that_is_edited_again_is_saved_as_it_is_then(browser, fol
     person.slot("garage", "no").click()
     person.find("Back to the prediction").click()
     first, second = read_corrections(person.saved(folder), round_of(*EXAMPLES[:2]))
+    person.pick("Another slot of stay", "name: what it is called")
+    person.find("Add the slot of stay").click()
+    person.slot("name", "value").click()  # and no value is given
+    assert [c.turn_id for c in read_corrections(person.saved(folder), round_of(*EXAMPLES[:2]))] == [0]
 
     assert (first.verdict, first.change) == ("fixed", {"stay": {"area": "town centre"}})
     assert (second.verdict, second.change) == ("ok", {"stay": {"garage": "yes"}})

@@ -9,21 +9,16 @@ from pathlib import Path
 
 import pytest
 from test_report import Page
-from toy_round import EXAMPLES, HOSTILE, OWN, round_of
-from toy_schema import SCHEMA, SERVICES
+from toy_round import EXAMPLES, HOSTILE, OWN, ROUND, round_of
+from toy_schema import SCHEMA
 from typer.testing import CliRunner
 
 from nc_latent_tod.annotation.form import forms
 from nc_latent_tod.annotation.page import page
-from nc_latent_tod.annotation.rounds import Round, write_round
+from nc_latent_tod.annotation.rounds import Round
 from nc_latent_tod.cli import app
-from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.errors import ConfigError, DamagedError
 from nc_latent_tod.labels import Act
-from nc_latent_tod.manifests import ManifestEntry
-from nc_latent_tod.manifests.local import LocalManifest
-
-ROUND = round_of(*EXAMPLES)
 
 
 def page_of(made: Round = ROUND) -> str:
@@ -104,16 +99,6 @@ def test_open_slots_suggest_what_labels_say_and_closed_ones_what_the_schema_says
 
 def test_equal_rounds_give_equal_pages():
     assert page_of() == page_of()
-
-
-@pytest.fixture
-def group(tmp_path: Path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    written = ManifestEntry("g", "r", 7, "", "train", "labels.jsonl", write_examples("labels.jsonl", EXAMPLES), 9, 1)
-    LocalManifest("manifest").add(written)
-    Path("schema.json").write_text(json.dumps(SERVICES))
-    write_round(ROUND, "annotations")
-    return tmp_path
 
 
 def test_the_command_writes_the_page_of_a_round(group: Path):

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from nc_latent_tod.annotation.rounds import Round, Selected, text_sha256
+import json
+from pathlib import Path
+
+from toy_schema import SERVICES
+
+from nc_latent_tod.annotation.rounds import Round, Selected, text_sha256, write_round
+from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.dialogue import Turn
 from nc_latent_tod.labels import Act, BeliefState, Candidate, Example, Label, StateChange, TaskLabel, apply_change
+from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.manifests.local import LocalManifest
 
 OWN = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><!-- ${x} $x"
 HOSTILE = (OWN, "\u202eright to left \u2067שלום\u2069 مرحبا", "\U0001f469\u200d\U0001f680 \ud83d half an emoji",
@@ -38,3 +46,14 @@ def round_of(*examples: Example, number: int = 0, group_id: str = "g", manifest:
     """The round of just these turns, in this order."""
     return Round(number, group_id, manifest, "random", 0, len(examples), "turn", "0" * 64, (), "schema.json",
                  tuple(Selected(*e.turn.key, text_sha256(e.turn)) for e in examples))
+
+
+ROUND = round_of(*EXAMPLES)
+
+
+def write_group() -> None:
+    """A manifest with the group `g` of all examples, its schema, and the round, in the working folder."""
+    written = ManifestEntry("g", "r", 7, "", "train", "labels.jsonl", write_examples("labels.jsonl", EXAMPLES), 9, 1)
+    LocalManifest("manifest").add(written)
+    Path("schema.json").write_text(json.dumps(SERVICES))
+    write_round(ROUND, "annotations")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli import annotate_page
+from nc_latent_tod.cli import annotate_page, annotate_push
 from nc_latent_tod.cli.console import Commands, JsonOption, ManifestOption, epilog, print_json, remark
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="A person corrects labels: select turns, correct them, learn.")
@@ -44,3 +44,4 @@ def select(
 
 
 app.add_typer(annotate_page.app)
+app.add_typer(annotate_push.app)

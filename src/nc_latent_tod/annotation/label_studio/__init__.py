@@ -1,0 +1,1 @@
+"""Label Studio: a round as a project with tasks and predictions, and its annotations as corrections."""
