@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from toy_round import EXAMPLES, example, round_of
+from toy_round import ROUND as GROUP_ROUND
 from toy_schema import SCHEMA
 from typer.testing import CliRunner
 
@@ -30,6 +31,10 @@ ROUND = round_of(*EXAMPLES[:3])
 
 def project_of(made: Round = ROUND, examples: list[Example] = EXAMPLES, schema: Schema = SCHEMA) -> Project:
     return project(made, forms(made, examples, schema), schema)
+
+
+def pull(source: str, *more: str):
+    return CliRunner().invoke(app, ["annotate", "pull", "annotations/round-0.json", "--from", source, *more])
 
 
 def annotated(made: Project, *verdicts: str | None, **more) -> list[dict]:
@@ -236,3 +241,31 @@ def test_the_command_writes_the_folder(group: Path, no_key):
     assert json.loads(done.stdout) == {"place": "files", "tasks": len(EXAMPLES), "added": len(EXAMPLES)}
     found: Mapping = json.loads((group / "files/tasks/00000.json").read_text())
     assert found["data"]["key"] == "d1/0"
+
+
+@pytest.mark.parametrize("export", [lambda rows: rows, minimal], ids=["JSON", "JSON_MIN"])
+def test_an_export_is_pulled_as_a_corrections_file_is(group: Path, export):
+    rows = export(annotated(project_of(GROUP_ROUND), *["ok"] * 8, ""))
+    (group / "export.json").write_text(json.dumps(rows))
+    status = CliRunner().invoke(app, ["annotate", "status", "annotations/round-0.json", "--from", "export.json", "--json"])
+    pulled = pull("export.json", "--json")
+
+    assert json.loads(status.stdout)["labelled"] == 8
+    found = json.loads(pulled.stdout)
+    assert (found["corrections"], found["missing"]) == (8, 1)
+
+
+def test_an_export_that_cannot_be_taken_changes_nothing(group: Path):
+    (group / "export.json").write_text(json.dumps(annotated(project_of(GROUP_ROUND), None, *["ok"] * 8)))
+    before = sorted(group.rglob("*"))
+    done = pull("export.json")
+
+    assert done.exit_code == 2 and "the verdict is ''" in done.stderr
+    assert sorted(group.rglob("*")) == before
+
+
+def test_a_server_that_is_down_is_one_error_of_pull_too(group: Path, monkeypatch):
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "k")
+    done = pull("http://127.0.0.1:9")
+
+    assert done.exit_code == 3 and "does not answer" in done.stderr

@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 from label_studio_server import Running, label_studio
-from toy_round import example, round_of
+from toy_round import EXAMPLES, example, round_of
+from typer.testing import CliRunner
 
 from nc_latent_tod.annotation.corrections import Correction
 from nc_latent_tod.annotation.form import forms
@@ -19,6 +20,7 @@ from nc_latent_tod.annotation.label_studio.pull import from_export
 from nc_latent_tod.annotation.label_studio.push import push, write_folder
 from nc_latent_tod.annotation.label_studio.server import LabelStudio
 from nc_latent_tod.annotation.rounds import Round
+from nc_latent_tod.cli import app
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.errors import ConfigError, CorpusError
 from nc_latent_tod.labels import Act, Candidate, Example, TaskLabel, apply_change
@@ -107,6 +109,20 @@ def test_a_round_is_pushed_once_labelled_least_sure_first_and_pulled(running, se
     assert [replace(c, annotator="") for c in from_server] == [replace(c, annotator="") for c in full]
     assert all(c.change == {"hotel": {"area": "east"}} and c.acts == (Act("Goodbye"),) and c.seconds == 3.5 for c in full)
     assert push(server, pushed).added == 0  # labelled tasks are tasks still
+
+
+def test_commands_push_and_pull_hostile_texts_too(running, server, group, monkeypatch):
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", running.key)
+    run = CliRunner().invoke
+    pushed = json.loads(run(app, ["annotate", "push", "annotations/round-0.json", "--to", running.url, "--json"]).stdout)
+    assert (pushed["tasks"], pushed["added"]) == (len(EXAMPLES), len(EXAMPLES))
+    number, person = int(pushed["place"].split("/")[-2]), Annotator(running)
+    for task in person.ask("GET", "/api/tasks", params={"project": number, "fields": "all"})["tasks"]:
+        person.submit(task, "ok")
+    done = run(app, ["annotate", "pull", "annotations/round-0.json", "--from", running.url, "--json"])
+
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["corrections"] == len(EXAMPLES)
 
 
 def values_of(slot: Slot) -> tuple[str, ...]:

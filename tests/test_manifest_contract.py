@@ -34,6 +34,19 @@ def test_an_entry_comes_back_as_it_was_added(manifest: Manifest) -> None:
     assert manifest.entries("initial_labelling") == [whole]
 
 
+def test_an_entry_of_corrections_comes_back_as_it_was_added(manifest: Manifest) -> None:
+    corrections = replace(entry("human-round-0"), label_source="human", round_number=3, round_sha256="ab" * 32)
+
+    assert manifest.add(corrections)
+
+    assert manifest.entries("initial_labelling") == [corrections]
+
+
+def test_an_entry_of_a_job_is_stored_without_what_only_corrections_have() -> None:
+    assert not {"label_source", "round_number", "round_sha256"} & entry().stored().keys()
+    assert replace(entry(), label_source="human", round_number=1).stored()["round_number"] == 1
+
+
 def test_one_entry_is_found_by_its_names(manifest: Manifest) -> None:
     manifest.add(entry("a"))
     manifest.add(entry("a/b", num_logs=8))

@@ -53,7 +53,8 @@ ROUND = round_of(*EXAMPLES)
 
 def write_group() -> None:
     """A manifest with the group `g` of all examples, its schema, and the round, in the working folder."""
-    written = ManifestEntry("g", "r", 7, "", "train", "labels.jsonl", write_examples("labels.jsonl", EXAMPLES), 9, 1)
+    written = ManifestEntry("g", "r", 7, "", "train", "labels.jsonl", write_examples("labels.jsonl", EXAMPLES), 9, 1,
+                            schema_path="schema.json")
     LocalManifest("manifest").add(written)
     Path("schema.json").write_text(json.dumps(SERVICES))
     write_round(ROUND, "annotations")

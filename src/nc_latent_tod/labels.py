@@ -109,6 +109,11 @@ class Label:
     provenance: Mapping[str, str] = field(default_factory=dict)  # fingerprints: job, model, code
 
     @property
+    def is_human(self) -> bool:
+        """Whether a person gave it: a correction."""
+        return self.provenance.get("label_source") == "human"
+
+    @property
     def failures(self) -> dict[str, str]:
         """Reason codes by task, for the tasks that failed."""
         return {name: task.failure for name, task in self.tasks.items() if task.failure}

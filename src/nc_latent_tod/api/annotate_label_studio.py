@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
 from nc_latent_tod.annotation.corrections import Correction
 from nc_latent_tod.annotation.label_studio.project import project
@@ -11,7 +11,8 @@ from nc_latent_tod.annotation.label_studio.pull import from_export
 from nc_latent_tod.annotation.label_studio.push import Pushed, push, write_folder
 from nc_latent_tod.annotation.label_studio.server import LabelStudio
 from nc_latent_tod.api.annotate_page import round_forms
-from nc_latent_tod.errors import ConfigError
+from nc_latent_tod.errors import ConfigError, DamagedError
+from nc_latent_tod.system.files import read_bytes
 
 
 def push_round(path: str | Path, *, url: str, key: str, manifest: str | None = None, schema: str | None = None) -> Pushed:
@@ -47,8 +48,17 @@ def corrections_on_server(path: str | Path, *, url: str, key: str, manifest: str
                        f"The project {title!r} at {url}", users=users)
 
 
-def corrections_of_export(path: str | Path, rows: list[Any], where: str, *, manifest: str | None = None,
-                          schema: str | None = None) -> list[Correction]:
-    """The corrections of the round at `path` in a decoded `JSON` or `JSON_MIN` export. Raises `CorpusError`."""
+def corrections_of_export(path: str | Path, export: str, *, manifest: str | None = None,
+                          schema: str | None = None) -> list[Correction] | None:
+    """The corrections of the round at `path` in an export file, `JSON` or `JSON_MIN`; None where the file is no list.
+
+    Raises `CorpusError` where an annotation cannot be taken.
+    """
+    try:
+        rows = json.loads(read_bytes(export))
+    except (ValueError, RecursionError, DamagedError):
+        return None
+    if not isinstance(rows, list):
+        return None
     made, shown, followed = round_forms(path, manifest=manifest, schema=schema)
-    return from_export(rows, made, {form.example.turn.key: form.example for form in shown}, followed, where)
+    return from_export(rows, made, {form.example.turn.key: form.example for form in shown}, followed, export)

@@ -7,10 +7,8 @@ from pathlib import Path
 from nc_latent_tod.annotation.form import Form, forms
 from nc_latent_tod.annotation.page import page
 from nc_latent_tod.annotation.rounds import Round, read_round
-from nc_latent_tod.api.connect import manifest_at
-from nc_latent_tod.corpus.label_files import read_examples
+from nc_latent_tod.api.groups import labels_of, runs_of
 from nc_latent_tod.corpus.schemas import load_schema
-from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.system.files import write_bytes
 
@@ -22,14 +20,8 @@ def round_forms(path: str | Path, *, manifest: str | None = None,
     Raises `CorpusError` where the file is no round, `ConfigError` and `DamagedError` where its turns are not to be found.
     """
     made = read_round(path)
-    place = manifest or made.manifest
-    entries = manifest_at(place, made.group_id).entries(made.group_id)
-    if not entries:
-        raise ConfigError(f"The manifest {place!r} has no finished run of group {made.group_id!r}, which round {made.number} "
-                          "was selected from. Name the manifest with --manifest.")
     followed = load_schema(schema or made.schema_path)
-    examples = [example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)]
-    return made, forms(made, examples, followed), followed
+    return made, forms(made, labels_of(runs_of(manifest or made.manifest, made.group_id)), followed), followed
 
 
 def write_page(path: str | Path, *, out: str | Path, manifest: str | None = None, schema: str | None = None) -> int:

@@ -102,6 +102,7 @@ class Builder:
                               max_new_tokens=sampling.max_new_tokens, stop=section.model.stop_sequences),
             k_examples=section.retriever.k_examples if section.retriever.is_enabled else 0,
             example_warmup=section.retriever.example_warmup, minimum_distinct=section.retriever.minimum_distinct,
+            prefer_human=section.retriever.prefer_human,
             add_predictions=section.add_predictions_to_index, propose=propose,
             proposal_weight=generation.proposal_weight, length_normalization=generation.length_normalization,
             counts_tokens=section.counts_tokens,
@@ -115,6 +116,10 @@ class Builder:
                               f"{section.model.model_type!r} is none: set it to false, or name a local model.")
         grammar = ChangeGrammar if task.name == "dst" else ActsGrammar
         return grammar(schema, self._entities(entities_path, schema)).of
+
+    def proposer(self, entities_path: str | None, schema: Schema) -> Proposer:
+        """What proposes readings in a schema, given an entity table; made once."""
+        return self._proposer(entities_path, schema)
 
     def _propose(self, section: TaskSection, task: Task, schema: Schema, entities_path: str | None, n: int) -> Propose:
         path = section.generation_cfg.proposal_ranker if isinstance(section.generation_cfg, DstGeneration) else None

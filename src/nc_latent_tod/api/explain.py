@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from nc_latent_tod.annotation.overlay import corrections_of
 from nc_latent_tod.errors import ConfigError, nearest
 from nc_latent_tod.labels import Example, TaskLabel
 from nc_latent_tod.manifests import Manifest, ManifestEntry
@@ -42,6 +43,7 @@ class Explanation:
     example: Example
     entry: ManifestEntry
     tasks: Sequence[TaskExplanation]
+    correction: Example | None = None  # what a person gave in place of it
 
 
 def explain(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Example]], tasks: Sequence[Task], group_id: str,
@@ -55,12 +57,14 @@ def explain(manifest: Manifest, labels: Callable[[ManifestEntry], Sequence[Examp
         raise ConfigError(f"The manifest has no group {group_id!r} with a finished run.")
     by_run = {entry.run_id: entry for entry in entries}
     dialogues: dict[str, list[int]] = {}
-    for entry in entries:
+    corrected = corrections_of(example for entry in entries if entry.label_source for example in labels(entry))
+    for entry in (entry for entry in entries if not entry.label_source):
         for example in labels(entry):
             if example.turn.key == (dialogue_id, turn_id):
                 pool = _Pool(_runs_shown(manifest, by_run, entry, example), labels)
                 return Explanation(example, entry, [
-                    _task(task, example, pool) for task in tasks if task.name in example.label.tasks])
+                    _task(task, example, pool) for task in tasks if task.name in example.label.tasks],
+                    corrected.get(example.turn.key))
             dialogues.setdefault(example.turn.dialogue_id, []).append(example.turn.turn_id)
     if dialogue_id in dialogues:
         raise ConfigError(f"Dialogue {dialogue_id!r} has the turns {min(dialogues[dialogue_id])} to "

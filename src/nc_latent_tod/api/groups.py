@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from nc_latent_tod.annotation.overlay import with_corrections
 from nc_latent_tod.api.connect import manifest_at
 from nc_latent_tod.corpus.gold.load import GoldTurns
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.schemas import PACKAGED, load_schema
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.evaluation.labels.scores import Pair, pair
-from nc_latent_tod.manifests import Manifest
+from nc_latent_tod.labels import Example
+from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.schema import Schema
 
 
@@ -37,16 +39,32 @@ def schema_of_group(manifest: Manifest, group_id: str) -> Schema:
                           "name it with --schema.") from error
 
 
+def runs_of(manifest: str, group_id: str) -> list[ManifestEntry]:
+    """The finished runs of a group, those of corrections too. Raises `ConfigError` where no job has finished one."""
+    entries = manifest_at(manifest, group_id).entries(group_id)
+    if not any(not entry.label_source for entry in entries):
+        raise ConfigError(f"The manifest {manifest!r} has no finished run of group {group_id!r}.")
+    return entries
+
+
+def rows_of(entries: Sequence[ManifestEntry]) -> list[Example]:
+    """All rows of the label files of runs, those of corrections too."""
+    return [example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)]
+
+
+def labels_of(entries: Sequence[ManifestEntry]) -> list[Example]:
+    """The labels of runs, one a turn: what a person corrected stands before what was predicted."""
+    return with_corrections(rows_of(entries))
+
+
 def group_pairs(manifest: str, group_id: str, gold: GoldTurns, *, part: bool = False,
                 tell: Callable[[str], None] = lambda note: None) -> list[Pair]:
     """The labels of all finished runs of a group with their gold; with `part`, of the dialogues that have gold.
 
     `tell` is told how many are left out. Raises `ConfigError` where there is no run, or gold is missing for a turn.
     """
-    entries = manifest_at(manifest, group_id).entries(group_id)
-    if not entries:
-        raise ConfigError(f"The manifest {manifest!r} has no finished run of group {group_id!r}.")
-    examples = [example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)]
+    entries = runs_of(manifest, group_id)
+    examples = labels_of(entries)
     annotated = {dialogue_id for dialogue_id, _ in gold}
     known = [example for example in examples if example.turn.dialogue_id in annotated] if part else examples
     if left_out := len({e.turn.dialogue_id for e in examples} - annotated) if part and known else 0:

@@ -60,7 +60,7 @@ def check_reuse(jobs: Mapping[Path, dict[str, Any]], group_id: str) -> None:
         job = parse_job(decoded, str(path))
         place = job.manifest.type, job.manifest.manifest_path
         if place not in read:
-            read[place] = open_manifest(job.manifest).entries(group_id)
+            read[place] = [e for e in open_manifest(job.manifest).entries(group_id) if not e.label_source]
         try:
             usable_runs(group_id, read[place], {"job": job.label_options})
         except ConfigError as error:

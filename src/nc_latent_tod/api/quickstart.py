@@ -12,9 +12,9 @@ from typing import Any
 
 from nc_latent_tod.api.backends import Builder, schema_of
 from nc_latent_tod.api.connect import open_manifest
+from nc_latent_tod.api.groups import labels_of
 from nc_latent_tod.config.job import Job, parse_job
 from nc_latent_tod.corpus.gold.load import load_gold
-from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.errors import ConfigError, InterruptedJobError, RetryableError
 from nc_latent_tod.evaluation.labels.scores import Scores, pair, score
 from nc_latent_tod.manifests import ManifestEntry
@@ -49,7 +49,7 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
     jobs = write_jobs(folder, fresh=fresh)
     first = jobs[PARTITIONS[0]]
     manifest = open_manifest(first.manifest.model_copy(update={"manifest_must_exist": False}))
-    finished = {entry.run_id for entry in manifest.entries(GROUP)}
+    finished = {entry.run_id for entry in manifest.entries(GROUP) if not entry.label_source}
     if foreign := finished.difference(job.run for job in jobs.values()):
         raise ConfigError(f"{folder} holds runs of other jobs than this version's ({min(foreign)}). Start over with --fresh, "
                           "or give another folder with --out.")
@@ -72,7 +72,7 @@ def quickstart(folder: Path, start_workers: Callable[[Path], int], *, control: C
                              f"failed; see: nc-latent-tod status --queue {folder / 'queue'}. "
                              "The same command goes on where it stopped.")
     published = publish(manifest, GROUP, to=folder / "datasets", schema=schema_of(first), license="mit")
-    examples = [example for entry in entries for example in read_examples(entry.labels_url, entry.sha256)]
+    examples = labels_of(entries)
     scores = score(pair(examples, load_gold(GOLD)))
     summary = _summary(entries, scores, str(published.path))
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")

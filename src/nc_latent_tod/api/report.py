@@ -7,13 +7,11 @@ from pathlib import Path
 
 from nc_latent_tod.api.backends import schema_of
 from nc_latent_tod.api.connect import manifest_at, open_manifest
-from nc_latent_tod.api.groups import schema_of_group, schema_with
+from nc_latent_tod.api.groups import labels_of, schema_of_group, schema_with
 from nc_latent_tod.api.jobs import read_job
 from nc_latent_tod.corpus.gold.load import load_gold
-from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.errors import ConfigError
-from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.ranking.confidence import Temperatures
 from nc_latent_tod.report.collect import Report, collect
@@ -30,9 +28,9 @@ def group_report(group: str, *, manifest: str, schema: str | None, job_file: Pat
     chosen = load_schema(schema) if schema else schema_of(job) if job else schema_with(gold, None) if gold else None
     runs = _runs(stored, group)
     followed = chosen or schema_of_group(stored, group)
-    return collect(group, runs, _examples(runs), followed,
+    return collect(group, runs, labels_of(runs), followed,
                    gold=load_gold(gold, gold_format, followed) if gold else None, temperatures=temperatures,
-                   earlier=[(name, _examples(_runs(stored, name))) for name in rounds], max_dialogues=max_dialogues)
+                   earlier=[(name, labels_of(_runs(stored, name))) for name in rounds], max_dialogues=max_dialogues)
 
 
 def _runs(manifest: Manifest, group: str) -> Sequence[ManifestEntry]:
@@ -40,7 +38,3 @@ def _runs(manifest: Manifest, group: str) -> Sequence[ManifestEntry]:
     if not runs:
         raise ConfigError(f"The manifest has no finished run of group {group!r}: check the group id and --manifest.")
     return runs
-
-
-def _examples(runs: Sequence[ManifestEntry]) -> list[Example]:
-    return [example for run in runs for example in read_examples(run.labels_url, run.sha256)]

@@ -8,11 +8,17 @@ from typing import Annotated
 
 import typer
 
+from nc_latent_tod.annotation.label_studio import KEY_VARIABLE
 from nc_latent_tod.cli.annotate_page import ManifestOfRound, RoundArgument, SchemaOfRound
 from nc_latent_tod.cli.console import JsonOption, epilog, print_json
 from nc_latent_tod.errors import ConfigError
 
 app = typer.Typer()
+
+
+def label_studio_key() -> str:
+    """The access token that the environment holds, "" where it holds none."""
+    return os.environ.get(KEY_VARIABLE, "")
 
 
 @app.command(epilog=epilog("nc-latent-tod annotate push annotations/round-0.json --to http://localhost:8080",
@@ -29,13 +35,12 @@ def push(
     as_json: JsonOption = False,
 ) -> None:
     """Make a labelling project of a round: configuration from the schema, a task a turn, predictions. Twice adds nothing."""
-    from nc_latent_tod.annotation.label_studio.server import KEY_VARIABLE
     from nc_latent_tod.api.annotate_label_studio import push_round, push_round_to_folder
 
     if (to is None) == (to_dir is None):
         raise ConfigError("Where to? Name a server with --to URL, or a folder with --to-dir FOLDER.")
     if to is not None:
-        done = push_round(made, url=to, key=os.environ.get(KEY_VARIABLE, ""), manifest=manifest, schema=schema)
+        done = push_round(made, url=to, key=label_studio_key(), manifest=manifest, schema=schema)
     else:
         done = push_round_to_folder(made, folder=to_dir or "", manifest=manifest, schema=schema)
     if as_json:

@@ -66,6 +66,8 @@ class Job(Section):
                 del task["model"]["server"]  # jobs from before there were servers keep their fingerprint
             if not task["generation_cfg"]["proposal_weight"]:
                 del task["generation_cfg"]["proposal_weight"]  # likewise
+            if not task["retriever"]["prefer_human"]:
+                del task["retriever"]["prefer_human"]
             if task["generation_cfg"]["length_normalization"] == "none":
                 del task["generation_cfg"]["length_normalization"]
         if options["dst"]["generation_cfg"]["proposal_ranker"] is None:

@@ -92,6 +92,9 @@ class RetrieverSection(Section):
     minimum_distinct: NonNegativeInt = 4
     """This many of the examples must differ in their slots; at most `k_examples`."""
 
+    prefer_human: bool = False
+    """Show corrected examples before others, among the nearest ones."""
+
     @property
     def is_enabled(self) -> bool:
         return self.use_retriever and self.type != "none" and self.k_examples > 0

@@ -56,6 +56,7 @@ class Inference:
     keep: int = 1  # the likeliest of the samples; `sampling.n` keeps all
     example_warmup: int = 0  # examples that the pool must hold before any is used
     minimum_distinct: int = 0
+    prefer_human: bool = False  # corrected examples come first among the nearest
     add_predictions: bool = True
     propose: Propose | None = None  # readings that are weighed with the samples
     proposal_weight: float = 0.0  # of their pseudo-scores in the ranking
@@ -117,9 +118,12 @@ class Inference:
         if self.k_examples == 0 or len(self.retriever) < max(1, self.example_warmup):
             return [[] for _ in turns]
         texts = [self.task.retrieval_text(turn, prior) for turn, prior in zip(turns, priors, strict=True)]
-        return [select_diverse([pair for pair in found if not _tells(pair[0], turn)], self.k_examples, self.minimum_distinct,
-                               lambda pair: self.task.slots(pair[0]))
+        return [select_diverse(self._preferred([pair for pair in found if not _tells(pair[0], turn)]), self.k_examples,
+                               self.minimum_distinct, lambda pair: self.task.slots(pair[0]))
                 for turn, found in zip(turns, self.retriever.search(texts, 4 * self.k_examples), strict=True)]
+
+    def _preferred(self, found: list[tuple[Example, float]]) -> list[tuple[Example, float]]:
+        return sorted(found, key=lambda pair: not pair[0].label.is_human) if self.prefer_human else found
 
     def _question(self, turn: Turn, prior: BeliefState, seed: int, found: Sequence[tuple[Example, float]],
                   earlier: Sequence[Turn]) -> Question:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,18 @@ class ManifestEntry:
     made_by: str = ""  # JSON: options, model, code, schema and entity table that decide its labels; read by `reuse`
     reuse_group_id: str = ""  # the group that labels were taken over from
     num_reused: int = 0  # turns whose labels were
+    entities_path: str = ""  # of the entity table, as the job names it
+    label_source: str = ""  # human: corrections of the group's labels, one row a corrected turn; "" made by a job
+    round_number: int = 0  # of those corrections
+    round_sha256: str = ""  # of their round file
+
+    def stored(self) -> dict[str, Any]:
+        """Its fields by name. Younger ones that say nothing are left out, so that earlier versions read the entry."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value or name not in _YOUNGER}
+
+
+_YOUNGER = ("entities_path", "label_source", "round_number", "round_sha256")
 
 
 class Manifest(Protocol):

@@ -9,7 +9,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -191,7 +191,7 @@ def _encode(entry: ManifestEntry) -> dict[str, Any]:
     """An entry as DynamoDB's typed attributes. Raises `ConfigError` where it cannot be stored."""
     for name in _MAX_KEY_BYTES:
         _check_key(name, getattr(entry, name))
-    item = {name: _attribute(name, value) for name, value in asdict(entry).items()}
+    item = {name: _attribute(name, value) for name, value in entry.stored().items()}
     size = sum(len(name) + len(json.dumps(value, default=lambda raw: "-" * len(raw))) for name, value in item.items())
     if size > _MAX_ITEM_BYTES:
         raise ConfigError(f"The entry of run {entry.run_id!r} has about {size} bytes; DynamoDB takes {_MAX_ITEM_BYTES}. It was "

@@ -43,7 +43,7 @@ class LocalManifest:
         temporary = folder / f".{uuid4().hex}.tmp"
         try:
             _create(folder)
-            write_new(temporary, json.dumps(_values(entry), indent=2, ensure_ascii=False) + "\n")
+            write_new(temporary, json.dumps(entry.stored(), indent=2, ensure_ascii=False) + "\n")
             try:
                 os.link(temporary, target)
             finally:
@@ -119,10 +119,6 @@ def _file_name(identifier: str, field: str) -> str:
     if len(name) + len(".json") > _NAME_BYTES:
         raise ConfigError(f"{field} = {identifier[:40]!r}...: too long for a file name. Use 200 plain letters at most.")
     return name
-
-
-def _values(entry: ManifestEntry) -> dict[str, Any]:
-    return {field.name: getattr(entry, field.name) for field in fields(entry)}
 
 
 def _create(folder: Path) -> None:

@@ -162,7 +162,7 @@ def _reusable(job: Job, manifest: Manifest, made_by: Mapping[str, Any]) -> list[
     """The runs of the group to take labels over from, all of them: raises `ConfigError` at once where none is of use."""
     if job.manifest.reuse_group_id is None:
         return []
-    entries = manifest.entries(job.manifest.reuse_group_id)
+    entries = [entry for entry in manifest.entries(job.manifest.reuse_group_id) if not entry.label_source]
     usable_runs(job.manifest.reuse_group_id, entries, made_by)
     return entries
 
@@ -229,4 +229,5 @@ def _store(job: Job, examples: Sequence[Example], seeds: tuple[str, ...], progre
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"), seed_run_ids=seeds,
         tokens=progress.tokens.computed, seconds=round(progress.seconds, 3), usage=usage_text(progress),
         seed_group_id=(job.manifest.seed_group_id or "") if seeds else "", schema_path=job.data.schema_path or "",
+        entities_path=job.data.entities_path or "",
         reuse_group_id=job.manifest.reuse_group_id or "", num_reused=sum(map(is_reused, examples)))

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from nc_latent_tod.annotation.overlay import with_corrections
 from nc_latent_tod.corpus.label_files import read_for_pool
 from nc_latent_tod.errors import DamagedError, RetryableError, storage_failed
 from nc_latent_tod.labelling.inference import Inference
@@ -94,12 +95,33 @@ class Seeding:
             for run in runs:
                 if run not in self._examples:
                     self._examples[run] = self._reading.pop(run).result()
+            shown = self._corrected(runs)
             for inference in inferences:
-                self._embed(executor, inference, runs)
+                self._embed(executor, inference, list(shown.values()))
+        for name, _ in shown.values():
+            for inference in inferences:
+                inference.retriever.add_block(self._blocks[name, inference.retriever.kind])
+        self._forget_others(runs, {name for name, _ in shown.values()}, {inference.retriever.kind for inference in inferences})
+
+    def _corrected(self, runs: Sequence[_Run]) -> dict[_Run, tuple[_Run, list[Example]]]:
+        """For each run what is shown of it, and the name of that: where it is corrected, the runs of corrections are in it.
+
+        Those runs themselves have nothing to show beside what they correct.
+        """
+        people = {run: self._examples[run] for run in runs if any(e.label.is_human for e in self._examples[run])}
+        rows = [example for examples in people.values() for example in examples]
+        touched = {example.turn.dialogue_id for example in rows}
+        found: dict[_Run, tuple[_Run, list[Example]]] = {}
         for run in runs:
-            for inference in inferences:
-                inference.retriever.add_block(self._blocks[run, inference.retriever.kind])
-        self._forget_others(runs, {inference.retriever.kind for inference in inferences})
+            examples = self._examples[run]
+            if run in people:
+                found[run] = run, []
+            elif any(example.turn.dialogue_id in touched for example in examples):
+                name = run[0], "+".join([run[1], *(sha256 for _, sha256 in people)])
+                found[run] = name, with_corrections([*examples, *rows])
+            else:
+                found[run] = run, examples
+        return found
 
     def _submit(self, executor: ThreadPoolExecutor, entries: Sequence[ManifestEntry]) -> None:
         for entry in entries:
@@ -110,25 +132,26 @@ class Seeding:
             if before is None or before.cancelled() or (before.done() and before.exception()):
                 self._reading[run] = executor.submit(read_for_pool, *run)
 
-    def _embed(self, executor: ThreadPoolExecutor, inference: Inference, runs: Sequence[_Run]) -> None:
+    def _embed(self, executor: ThreadPoolExecutor, inference: Inference, shown: Sequence[tuple[_Run, list[Example]]]) -> None:
         """Make the blocks of one task that are not there yet."""
         kind, encoder = inference.retriever.kind, inference.retriever.encoder
-        new = [run for run in dict.fromkeys(runs) if (run, kind) not in self._blocks]
+        examples = dict(shown)
+        new = [run for run in examples if (run, kind) not in self._blocks]
         without: list[str] = []
         for run, stored in zip(new, executor.map(lambda run: _stored(run[0], encoder), new), strict=True):
             if isinstance(stored, str):
                 without.append(f"{run[0]}: {stored}")
                 stored = {}
-            self._blocks[run, kind] = inference.embed(self._examples[run], stored)
+            self._blocks[run, kind] = inference.embed(examples[run], stored)
         if encoder and without:
             logger.warning("%s: %d of %d seeding runs have no usable embeddings of this encoder (%s ...): their turns were "
-                           "encoded again", inference.task.name, len(without), len(runs), without[0])
+                           "encoded again", inference.task.name, len(without), len(shown), without[0])
 
-    def _forget_others(self, runs: Sequence[_Run], kinds: set[Any]) -> None:
+    def _forget_others(self, runs: Sequence[_Run], shown: set[_Run], kinds: set[Any]) -> None:
         self._reading.clear()  # of jobs that failed before they were seeded
         if runs:  # else a job without seeds would make the next one read everything again
             self._examples = {run: self._examples[run] for run in runs}
-            self._blocks = {key: block for key, block in self._blocks.items() if key[0] in self._examples and key[1] in kinds}
+            self._blocks = {key: block for key, block in self._blocks.items() if key[0] in shown and key[1] in kinds}
 
 
 def _searching(labeller: Labeller) -> list[Inference]:

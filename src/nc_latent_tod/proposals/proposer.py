@@ -6,7 +6,7 @@ to combine them are the proposals, likeliest first. Scores are hand-set weights 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -46,6 +46,18 @@ class ProposedActs:
     score: float  # as of a change
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A turn, and the readings of its pieces."""
+
+    context: Context
+    fillers: Sequence[Filler]
+
+    def changes(self, n: int) -> list[ProposedChange]:
+        """At most `n` distinct ways to combine them, likeliest first."""
+        return [ProposedChange(change, score) for change, score in combined(self.fillers, self.context.prior, n)]
+
+
 class Proposer:
     """Proposals for the turns of one schema. What can be worked out beforehand is, once."""
 
@@ -65,9 +77,17 @@ class Proposer:
 
     def changes(self, turn: Turn, prior: BeliefState, n: int = 8, earlier: Sequence[Turn] = ()) -> list[ProposedChange]:
         """At most `n` distinct changes of `prior`, likeliest first. `earlier`: the turns before, oldest first."""
+        return self.pieces(turn, prior, earlier).changes(n)
+
+    @cached_property
+    def kinds(self) -> Mapping[tuple[str, str], str]:
+        """What values each slot takes, by (service, slot): see `profiles.Kind`."""
+        return {profile.name: profile.kind for profile in self._user.profiles}
+
+    def pieces(self, turn: Turn, prior: BeliefState, earlier: Sequence[Turn] = ()) -> Pieces:
+        """The readings of the pieces of a turn, before they are combined: where each value is from, and how sure it is."""
         context = self._user.context(turn, prior, earlier)
-        fillers = [*self._user.fillers(context, _IN_USER), *self._accepted(context, earlier)]
-        return [ProposedChange(change, score) for change, score in combined(coherent(fillers), prior, n)]
+        return Pieces(context, coherent([*self._user.fillers(context, _IN_USER), *self._accepted(context, earlier)]))
 
     def acts(self, turn: Turn, prior: BeliefState, n: int = 8, earlier: Sequence[Turn] = ()) -> list[ProposedActs]:
         """At most `n` distinct readings of the system's response, likeliest first."""

@@ -34,10 +34,10 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], splits: Mapping[str, tuple[int, int]],
               confidences: Mapping[str, Mapping[int | None, int]], failures: Mapping[str, int], fingerprints: Mapping[str, int],
               left_out: Sequence[str], seed: int, license: str | None, abstention: Abstention,
-              abstained: Mapping[str, int]) -> str:
+              abstained: Mapping[str, int], corrected: int = 0) -> str:
     """Write the card. `splits`: dialogues and turns by split; `confidences`: `tenths` by task; `failures`: turns by
     "task: reason"; `fingerprints`: turns by job, model and code; `left_out`: what is missing, in words; `abstained`: turns by
-    what is left out of them as too unsure.
+    what is left out of them as too unsure; `corrected`: turns that a person corrected.
     """
     turns = sum(turns for _, turns in splits.values())
     size = next((tag for limit, tag in _SIZES if turns < limit), "1M<n<10M")
@@ -46,7 +46,7 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
         header,
         f"# {name}",
         "Task-oriented dialogues with machine-made labels: a belief state and its change for every user turn, and the dialogue "
-        f"acts of every system response. **No human label was read or checked.** {_method(fingerprints, entries)}",
+        f"acts of every system response. {_checked(corrected, turns)} {_method(fingerprints, entries)}",
         _table(("split", "dialogues", "turns"), [(split, *counts) for split, counts in splits.items()]),
         f"The validation split is whole dialogues, drawn with seed {seed}."
         if "validation" in splits else "There is no validation split.",
@@ -74,6 +74,14 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
         f"`{license}`." if license else "Not stated by whoever published this. The licence of the source dialogues applies.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _checked(corrected: int, turns: int) -> str:
+    """Whether a person looked at the labels."""
+    if not corrected:
+        return "**No human label was read or checked.**"
+    return (f"**{corrected} of the {turns} turns were corrected by a person**: `label_source` is `human` there, the change and "
+            "the acts are the person's, and the states after it are computed from them. No other human label was read.")
 
 
 def _method(fingerprints: Mapping[str, int], entries: Sequence[ManifestEntry]) -> str:

@@ -40,6 +40,7 @@ class Counts:
     abstained: Counter[str] = field(default_factory=Counter)
     confidences: dict[str, Counter[int | None]] = field(default_factory=lambda: {task: Counter() for task in TASKS})
     has_entropy: bool = False  # some turn has several readings
+    corrected: int = 0  # turns that a person corrected
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Count the turns of a batch."""
@@ -47,6 +48,8 @@ class Counts:
             "failures", "job_fingerprint", "model_fingerprint", "code_version", "abstained",
             *(f"{measure}_{task}" for measure in ("confidence", "entropy") for task in TASKS))}
         self.turns += rows.num_rows
+        if "label_source" in rows.schema.names:
+            self.corrected += rows.column("label_source").to_pylist().count("human")
         self.failures.update(failure for row in columns["failures"] for failure in row)
         self.configurations.update(zip(columns["job_fingerprint"], columns["model_fingerprint"], columns["code_version"],
                                        strict=True))

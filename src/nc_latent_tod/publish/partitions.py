@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from nc_latent_tod.annotation.overlay import with_corrections
 from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.errors import DamagedError
 from nc_latent_tod.labels import Example
@@ -37,6 +38,12 @@ def read_partition(entry: ManifestEntry) -> list[list[Example]]:
         if [example.turn.turn_id for example in turns] != list(range(len(turns))):
             raise DamagedError(f"the label file {entry.labels_url} lacks turns of dialogue {dialogue_id!r} or repeats them.")
     return list(by_dialogue.values())
+
+
+def corrected_partition(dialogues: list[list[Example]], corrections: Sequence[Example]) -> list[list[Example]]:
+    """The labels of one run with corrections in their place."""
+    touched = {example.turn.dialogue_id for example in corrections}
+    return [with_corrections([*turns, *corrections]) if turns[0].turn.dialogue_id in touched else turns for turns in dialogues]
 
 
 def missing_ranges(entries: Sequence[ManifestEntry]) -> list[str]:

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.errors import ConfigError, DamagedError
+from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.publish.abstention import Abstention
 from nc_latent_tod.publish.card import data_card
@@ -20,6 +22,7 @@ from nc_latent_tod.publish.folder import save_whole
 from nc_latent_tod.publish.hub import push
 from nc_latent_tod.publish.merge import Counts, Merge
 from nc_latent_tod.publish.partitions import (
+    corrected_partition,
     missing_ranges,
     mixed_schemas,
     named,
@@ -84,11 +87,12 @@ def publish(manifest: Manifest, group_id: str, *, schema: Schema, to: Path | Non
         raise ConfigError(f"The manifest has no finished run of group {group_id!r}: check the group id and the manifest.")
     abstention = Abstention(min_confidence, temperatures or {})
     with tempfile.TemporaryDirectory(prefix="nc-latent-tod-") as folder:
-        merge = Merge(Path(folder), features(schema))
+        people = [entry for entry in entries if entry.label_source]
+        merge = Merge(Path(folder), features(schema, with_source=bool(people)))
         left_out = _collect(merge, entries, schema, abstention, group_id, allow_missing=allow_missing,
                             allow_mixed_schemas=allow_mixed_schemas)
         ids = merge.dialogues
-        name = dataset_name(group_id, merge.entries, len(ids), abstention)
+        name = dataset_name(group_id, [*merge.entries, *people], len(ids), abstention)
         splits = _splits(ids, validation_dialogues, seed)
         dataset = DatasetDict({split: merge.dataset(split, dialogues) for split, dialogues in splits.items()})
         abstained = _abstained(merge.counts, group_id, abstention)
@@ -96,6 +100,7 @@ def publish(manifest: Manifest, group_id: str, *, schema: Schema, to: Path | Non
             name, group_id=group_id, entries=merge.entries, seed=seed, license=license, left_out=left_out,
             splits={split: (len(splits[split]), rows.num_rows) for split, rows in dataset.items()},
             confidences=merge.counts.confidences, abstention=abstention, abstained=abstained,
+            corrected=merge.counts.corrected,
             failures=dict(sorted(merge.counts.failures.items())), fingerprints=_configurations(merge.counts))
         path, reused = save_whole(dataset, card, Path(to) / name) if to is not None else (None, False)
         url, unchanged = (push(dataset, card, f"{hf_username}/{name}", public=public, token=token) if hf_username
@@ -119,22 +124,32 @@ def dataset_name(group_id: str, entries: Sequence[ManifestEntry], dialogues: int
 def _collect(merge: Merge, entries: Sequence[ManifestEntry], schema: Schema, abstention: Abstention, group_id: str, *,
              allow_missing: bool, allow_mixed_schemas: bool) -> list[str]:
     """Add all runs that can be read; what is left out, in words."""
-    left_out = [f"partition {name!r}" for name in missing_ranges(entries)]
+    left_out = [f"partition {name!r}" for name in missing_ranges(entries)]  # those of corrections name no range
     problems = [f"{partition} is missing." for partition in left_out] + short_ranges(entries)
-    for entry in sorted(entries, key=lambda entry: entry.run_id):
+    corrected = _corrected(entries)
+    for entry in sorted((e for e in entries if not e.label_source), key=lambda entry: entry.run_id):
         try:
-            partition = read_partition(entry)
+            partition = corrected_partition(read_partition(entry), corrected)
         except DamagedError as error:
             problems.append(f"{named(entry)}: {error}")
             left_out.append(named(entry))
             continue
-        merge.add(entry, (rows(turns, schema, abstention) for turns in partition))
+        merge.add(entry, (rows(turns, schema, abstention, with_source=bool(corrected)) for turns in partition))
     merge.end()
     mixed = mixed_schemas(merge.entries)
     _refuse(group_id, merge, [] if allow_missing else problems, [] if allow_mixed_schemas else mixed)
     for problem in [*problems, *mixed]:
         logger.warning("%s: published although: %s", group_id, problem)
     return left_out
+
+
+def _corrected(entries: Sequence[ManifestEntry]) -> list[Example]:
+    """The corrections among the runs. Raises `DamagedError` where they cannot be read: nothing is published without them."""
+    found: list[Example] = []
+    for entry in entries:
+        if entry.label_source:
+            found += read_examples(entry.labels_url, entry.sha256)
+    return found
 
 
 def _refuse(group_id: str, merge: Merge, problems: Sequence[str], mixed: Sequence[str]) -> None:

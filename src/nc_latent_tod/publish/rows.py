@@ -17,8 +17,11 @@ DELETED = "[DELETE]"
 """In `turn_slot_values`, the value of a slot that the turn removes from the state; null there means no change."""
 
 
-def features(schema: Schema) -> Features:
-    """The columns and their types. Slot values are {service: {slot: text or null}} over all slots of the schema."""
+def features(schema: Schema, *, with_source: bool = False) -> Features:
+    """The columns and their types. Slot values are {service: {slot: text or null}} over all slots of the schema.
+
+    `with_source`: also `label_source`, where a person corrected some of the labels.
+    """
     from datasets import Features, Value
 
     text = Value("string")
@@ -32,10 +35,12 @@ def features(schema: Schema) -> Features:
         "system_response": text, "delexicalised_response": text,
         **confidence_features(schema),
         "failures": [text], "run_id": text, "job_fingerprint": text, "model_fingerprint": text, "code_version": text,
+        **({"label_source": text} if with_source else {}),
     })
 
 
-def rows(turns: Sequence[Example], schema: Schema, abstention: Abstention) -> list[dict[str, Any]]:
+def rows(turns: Sequence[Example], schema: Schema, abstention: Abstention, *,
+         with_source: bool = False) -> list[dict[str, Any]]:
     """One row a turn of one dialogue, in order; what `abstention` leaves out is null.
 
     Raises `ConfigError` where a label has a slot that `schema` lacks.
@@ -63,6 +68,7 @@ def rows(turns: Sequence[Example], schema: Schema, abstention: Abstention) -> li
             "failures": [f"{task}: {reason}" for task, reason in sorted(label.failures.items())],
             "run_id": example.run_id, "job_fingerprint": label.provenance.get("job", ""),
             "model_fingerprint": label.provenance.get("model", ""), "code_version": label.provenance.get("code", ""),
+            **({"label_source": "human" if label.is_human else "machine"} if with_source else {}),
         })
     return made
 

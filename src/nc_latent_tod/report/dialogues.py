@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nc_latent_tod.annotation.overlay import replaced
 from nc_latent_tod.evaluation.labels.calibration import right_by_task
 from nc_latent_tod.evaluation.labels.sums import act_key
 from nc_latent_tod.labels import Act, Example, Gold, TaskLabel
@@ -58,6 +59,12 @@ def _turn(example: Example, schema: Schema, gold: Mapping[tuple[str, int], Gold]
         "acts": _acts(label.acts, sure),
         "tasks": {task: _task(label.tasks[task], sure.tasks.get(task), temperatures.get(task, 1.0), right.get(task))
                   for task in TASKS if task in label.tasks}}
+    if before := replaced(example):
+        change, acts = before
+        row["corrected"] = {"by": label.provenance.get("annotator", ""), "round": label.provenance.get("round", ""),
+                            "change": [[service, slot, value] for service, held in change.items()
+                                       for slot, value in held.items()],
+                            "acts": [[act.act, act.service, act.slot, act.value] for act in acts]}
     if expected:
         row["gold"] = {"change": [[service, slot, value] for service, held in expected.label.change.items()
                                   for slot, value in held.items()],

@@ -77,11 +77,6 @@ def from_export(rows: Sequence[Any], made: Round, predicted: Mapping[Key, Exampl
     return sorted(corrections, key=lambda correction: (correction.key, correction.annotator))
 
 
-def is_export(data: Any) -> bool:
-    """Whether decoded JSON is a list, as exports are; a corrections file is an object."""
-    return isinstance(data, list)
-
-
 def _annotations(rows: Sequence[Any], made: Round, users: Mapping[int, str]) -> Iterator[_Annotation]:
     keys = {(storable(turn.dialogue_id), turn.turn_id): turn.key for turn in made.turns}
     for row in rows:

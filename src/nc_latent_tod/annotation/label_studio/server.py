@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx2
 
+from nc_latent_tod.annotation.label_studio import KEY_VARIABLE
 from nc_latent_tod.errors import ConfigError, RetryableError
 
-KEY_VARIABLE = "LABEL_STUDIO_API_KEY"
 _PAGE = 100  # tasks or projects a request
 _TIMEOUT_S = 120.0  # an export is made while one waits
 

@@ -80,9 +80,15 @@ def _turn(found: Explanation) -> Panel:
             ("user said", example.turn.user_utterance), ("state change", state_text(label.change)),
             ("state", state_text(label.state)), ("system answered", example.turn.system_response),
             ("acts", "; ".join(map(act_text, label.acts)) or "(none)"), ("delexicalised", label.delexicalised_response)]
+    if found.correction:
+        person = found.correction.label
+        by = person.provenance.get("annotator") or "a person"
+        rows += [(f"corrected by {by}", f"round {person.provenance.get('round', '?')}, in place of what is above"),
+                 ("corrected change", state_text(person.change)),
+                 ("corrected acts", "; ".join(map(act_text, person.acts)) or "(none)")]
     if maker := label.provenance.get(TAKEN_FROM):
         rows.append(("taken over from", maker.replace("/", " / ")))
-    inferred = {"state change", "state", "acts", "delexicalised"}
+    inferred = {"state change", "state", "acts", "delexicalised", "corrected change", "corrected acts"}
     table = Table.grid(padding=(0, 2))
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value, style="bold" if name in inferred else ""))
