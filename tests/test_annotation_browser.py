@@ -140,7 +140,7 @@ def test_a_person_corrects_a_round_with_keys_reloads_and_saves(browser, folder):
     assert (person.heading, person.status) == ("Turn 3 of 9", "Turn 2 fixed.")
 
     person.slot("area", "delete").click()  # turn 3: deletes one, does not care about another, and has no act
-    person.slot("garage", "don't care").click()
+    person.slot("name", "don't care").click()
     person.press(Keys.ENTER, person.find("Remove act 1"))
     person.press("u", browser.find_element("id", "heading"))
     assert (person.heading, person.status) == ("Turn 4 of 9", "Turn 3 unsure.")
@@ -153,7 +153,7 @@ def test_a_person_corrects_a_round_with_keys_reloads_and_saves(browser, folder):
     assert (second.verdict, second.comment, second.annotator) == ("fixed", "a name\nwas given", "Ada Löve")
     assert second.change == {"stay": {"area": "north", "name": "O'Neill & Söhne <b>12:30</b>"}}
     assert set(second.acts) == {Act("Inform", "stay", "name", 'The "Mill"'), Act("Goodbye")}
-    assert (third.verdict, third.change, third.acts) == ("unsure", {"stay": {"area": None, "garage": "dontcare"}}, ())
+    assert (third.verdict, third.change, third.acts) == ("unsure", {"stay": {"area": None, "name": "dontcare"}}, ())
     assert all(0 < c.seconds < 60 and c.time for c in found)
 
 
@@ -218,6 +218,26 @@ def test_a_decided_turn_that_is_edited_again_is_saved_as_it_is_then(browser, fol
 
     assert (first.verdict, first.change) == ("fixed", {"stay": {"area": "town centre"}})
     assert (second.verdict, second.change) == ("ok", {"stay": {"garage": "yes"}})
+
+
+def test_what_was_decided_is_the_state_before_the_later_turns_of_the_dialogue(browser, folder):
+    made = round_of(EXAMPLES[0], EXAMPLES[2])  # the turn between them is predicted to say garage = yes
+    person = opened(browser, folder, made)
+    person.press("Ada", person.find("Your name"))
+    person.slot("area", "no change").click()
+    person.pick("Another slot of stay", "stars: how good")
+    person.find("Add the slot of stay").click()
+    person.slot("stars", "4").click()
+    person.press("a", browser.find_element("id", "heading"))
+
+    before = [e.text for e in browser.find_elements("css selector", "fieldset.slot legend")]
+    assert before == ["stars before: 4", "garage before: yes"]
+    person.slot("garage", "delete").click()
+    person.slot("stars", "4").click()  # as it is already
+    person.press("a", browser.find_element("id", "heading"))
+    first, second = read_corrections(person.saved(folder), made)
+    assert first.change == {"stay": {"stars": "4"}}
+    assert second.change == {"stay": {"garage": None}}
 
 
 def test_a_person_without_a_pointer_comes_to_every_control_and_each_has_a_name(browser, folder):

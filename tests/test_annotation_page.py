@@ -84,8 +84,8 @@ def test_a_dialogue_is_in_the_page_once_and_until_the_last_turn_that_is_asked_ab
     text = page_of(round_of(EXAMPLES[1], EXAMPLES[0]))
 
     assert embedded(text)["dialogues"] == [["d1", [
-        [0, ["", "A room in the east, please.", "The Mill is in the east."]],
-        [1, ["What else?", "With a garage; and north, not east.", "Which day?"]]]]]
+        [0, ["", "A room in the east, please.", "The Mill is in the east.", [["stay", "area", "east"]]]],
+        [1, ["What else?", "With a garage; and north, not east.", "Which day?", [["stay", "garage", "yes"]]]]]]]
     assert "Any name will do." not in text
 
 

@@ -52,7 +52,8 @@ BACKENDS = {"lm.huggingface.model", "lm.openai.model", "retrieval.dense", "retri
             "manifests.dynamo"}  # for `api` alone
 _MODELS = {"lm", "retrieval", "training"}
 MAY_IMPORT = {"torch": _MODELS, "transformers": _MODELS, "faiss": {"retrieval"}, "prometheus_client": {"cli"},
-              "boto3": {"system"}, "botocore": {"system", "queues"}, "rich": {"cli"}, "typer": {"cli"}}
+              "boto3": {"system"}, "botocore": {"system", "queues"}, "rich": {"cli"}, "typer": {"cli"},
+              "httpx2": {"annotation"}}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "breakpoint"}
 UNSAFE_IMPORTS = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib"}
 DOMAINS = {"hotel", "restaurant", "attraction", "taxi", "hospital", "police"}

@@ -14,7 +14,7 @@ from nc_latent_tod import __version__
 from nc_latent_tod.annotation import corrections
 from nc_latent_tod.annotation.form import Form
 from nc_latent_tod.annotation.rounds import Round
-from nc_latent_tod.labels import ACT_NAMES, ENTITY_ACTS, SERVICE_ACTS, Example
+from nc_latent_tod.labels import ACT_NAMES, ENTITY_ACTS, SERVICE_ACTS, Example, StateChange
 from nc_latent_tod.notation.normalise import DONTCARE
 from nc_latent_tod.schema import Schema, Service, Slot
 from nc_latent_tod.system.html_page import html_page
@@ -35,11 +35,11 @@ def page(made: Round, shown: Sequence[Form], schema: Schema) -> str:
 
 def _data(made: Round, shown: Sequence[Form], schema: Schema) -> dict[str, Any]:
     texts = {e.turn.key: e for form in shown for e in (*form.earlier, form.example)}
-    said: dict[str, dict[int, list[str]]] = {}
+    said: dict[str, dict[int, list[Any]]] = {}
     for key in sorted(texts):
         turn = texts[key].turn
         said.setdefault(turn.dialogue_id, {})[turn.turn_id] = [turn.last_system_utterance, turn.user_utterance,
-                                                               turn.system_response]
+                                                               turn.system_response, _rows(texts[key].label.change)]
     suggested = _suggested([*texts.values()])
     return {
         "format": corrections.FORMAT, "file": corrections.file_name(made), "dontcare": DONTCARE,
@@ -66,8 +66,8 @@ def _suggested(examples: Sequence[Example]) -> dict[tuple[str, str], list[str]]:
     """Values of the predicted labels, the most frequent first."""
     found: dict[tuple[str, str], Counter[str]] = {}
     for example in examples:
-        held = [(service, slot, value) for service, slots in example.label.change.items() for slot, value in slots.items()]
-        for service, slot, value in (*held, *((act.service, act.slot, act.value) for act in example.label.acts)):
+        told = [(act.service, act.slot, act.value) for act in example.label.acts]
+        for service, slot, value in (*_rows(example.label.change), *told):
             if value:
                 found.setdefault((service, slot), Counter())[value] += 1
     return {key: [value for value, _ in counts.most_common(SUGGESTED)] for key, counts in found.items()}
@@ -77,11 +77,15 @@ def _turn(form: Form) -> dict[str, Any]:
     example = form.example
     return {
         "dialogue_id": example.turn.dialogue_id, "turn_id": example.turn.turn_id, "text_sha256": form.text_sha256,
-        "prior": [[service, slot, value] for service, slots in example.prior_state.items() for slot, value in slots.items()],
+        "prior": _rows(example.prior_state),
         "change": [[service, slot, value, _rounded(form.sure.slots.get((service, slot)))]
-                   for service, slots in example.label.change.items() for slot, value in slots.items()],
+                   for service, slot, value in _rows(example.label.change)],
         "acts": [[act.act, act.service, act.slot, act.value] for act in example.label.acts],
         "confidence": _rounded(form.confidence), "failures": sorted(example.label.failures), "services": form.services}
+
+
+def _rows(change: StateChange) -> list[tuple[str, str, str | None]]:
+    return [(service, slot, value) for service, slots in change.items() for slot, value in slots.items()]
 
 
 def _rounded(share: float | None) -> float | None:

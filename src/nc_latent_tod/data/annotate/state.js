@@ -17,7 +17,7 @@ function choice(group, text, special, isChecked, onChosen) {
 
 function slotControl(service, slot) {
   const turn = data.turns[at], group = fresh("slot"), row = find(work[at].change, service.name, slot.name);
-  const before = find(turn.prior, service.name, slot.name), told = find(turn.change, service.name, slot.name);
+  const before = find(priorOf(at), service.name, slot.name), told = find(turn.change, service.name, slot.name);
   const shown = row ? row[2] : undefined;
   const box = el("fieldset", { class: "slot", title: slot.description || null });
   const paint = () => box.classList.toggle("touched", Boolean(find(work[at].change, service.name, slot.name)));
@@ -64,7 +64,8 @@ function serviceControl(service) {
   const box = el("fieldset", { class: "service" });
   const draw = () => {
     const turn = data.turns[at];
-    const isShown = (slot) => [turn.prior, turn.change, work[at].change, work[at].open].some((rows) => find(rows, service.name, slot.name));
+    const prior = priorOf(at);
+    const isShown = (slot) => [prior, turn.change, work[at].change, work[at].open].some((rows) => find(rows, service.name, slot.name));
     const rest = service.slots.filter((slot) => !isShown(slot));
     box.replaceChildren(el("legend", { title: service.description || null }, service.name),
       ...service.slots.filter(isShown).map((slot) => slotControl(service, slot)));
@@ -90,7 +91,7 @@ function serviceControl(service) {
 
 /** Services in play first, the others folded. */
 function showState() {
-  const turn = data.turns[at], touched = [...work[at].change, ...work[at].open].map(([service]) => service);
+  const turn = data.turns[at], touched = [...work[at].change, ...work[at].open, ...priorOf(at)].map(([service]) => service);
   const near = [...new Set([...turn.services, ...touched])].map((name) => services.get(name)).filter(Boolean);
   const far = data.services.filter((service) => !near.includes(service));
   $("state").replaceChildren(...near.map(serviceControl));

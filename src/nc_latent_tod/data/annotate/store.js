@@ -27,14 +27,35 @@ const work = data.turns.map((turn, i) => kept(PREFIX + i, null) || predicted(tur
 let at = Math.min(Math.max(0, Number(kept(`${PREFIX}at`, 0)) || 0), Math.max(0, data.turns.length - 1));
 let unsaved = false;
 
+const siblings = new Map(data.turns.map((turn) => [turn.dialogue_id, []]));  // turns of the round by dialogue
+data.turns.forEach((turn, i) => siblings.get(turn.dialogue_id).push(i));
+/** The state before a turn: as predicted, or as it follows from what was decided on earlier turns of its dialogue. */
+function priorOf(i) {
+  const turn = data.turns[i];
+  const before = siblings.get(turn.dialogue_id).filter((k) => data.turns[k].turn_id < turn.turn_id && work[k].verdict
+    && work[k].verdict !== "unsure" && !missing(k));
+  if (!before.length) return turn.prior;
+  const decided = new Map(before.map((k) => [data.turns[k].turn_id, k])), from = Math.min(...decided.keys());
+  const state = new Map(data.turns[decided.get(from)].prior.map((row) => [JSON.stringify(row.slice(0, 2)), row]));
+  for (const [number, [, , , predicted]] of dialogues.get(turn.dialogue_id)) {
+    if (number < from || number >= turn.turn_id) continue;
+    for (const [s, k, v] of decided.has(number) ? work[decided.get(number)].change : predicted) {
+      if (v === null) state.delete(JSON.stringify([s, k]));
+      else state.set(JSON.stringify([s, k]), [s, k, v.trim()]);
+    }
+  }
+  return [...state.values()];
+}
+
 const sorted = (rows) => [...new Set(rows.map((row) => JSON.stringify(row)))].sort().join();
-/** The change without what the state says already, trimmed. */
-const changeOf = (i) => work[i].change.map(([s, k, v]) => [s, k, v === null ? null : v.trim()]).filter(([s, k, v]) => {
-  const before = find(data.turns[i].prior, s, k);
+/** A change without what the state says already, trimmed. */
+const effective = (change, prior) => change.map(([s, k, v]) => [s, k, v === null ? null : v.trim()]).filter(([s, k, v]) => {
+  const before = find(prior, s, k);
   return v === null ? before : !before || before[2] !== v;
 });
+const changeOf = (i) => effective(work[i].change, priorOf(i));
 const actsOf = (i) => work[i].acts.map((act) => act.map((part) => part.trim()));
-const isEdited = (i) => sorted(changeOf(i)) !== sorted(data.turns[i].change.map(([s, k, v]) => [s, k, v]))
+const isEdited = (i) => sorted(changeOf(i)) !== sorted(effective(data.turns[i].change, priorOf(i)))
   || sorted(actsOf(i)) !== sorted(data.turns[i].acts);
 /** What is missing in a turn, in words; null where nothing is. */
 function missing(i) {
