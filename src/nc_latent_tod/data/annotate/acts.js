@@ -1,7 +1,7 @@
 // The acts of the reply as controls: a line an act. A line is built once, and its parts follow what stands before them.
 function actControl(act) {
   const number = work[at].acts.indexOf(act) + 1;
-  const row = el("li", { role: "group", "aria-label": `Act ${number}` });
+  const row = el("div", { class: "act", role: "group", "aria-label": `Act ${number}` });
   const list = suggestions([]);
   const menus = ["Act", "Service", "Slot"].map((name) => el("select", { "aria-label": `${name} of act ${number}` }));
   const text = el("input", { type: "text", dir: "auto", autocomplete: "off", list: list.id, placeholder: "value", "aria-label": `Value of act ${number}` });
