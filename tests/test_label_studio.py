@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scripted_http import ScriptedServer
 from toy_round import EXAMPLES, example, round_of
 from toy_round import ROUND as GROUP_ROUND
 from toy_schema import SCHEMA
@@ -269,3 +270,34 @@ def test_a_server_that_is_down_is_one_error_of_pull_too(group: Path, monkeypatch
     done = pull("http://127.0.0.1:9")
 
     assert done.exit_code == 3 and "does not answer" in done.stderr
+
+
+@pytest.mark.parametrize(("answer", "code", "told"), [
+    ((500, {}), 3, "failed at /api/projects (500: {}). Try again"), ((429, {}), 3, "Try again"), (None, 3, "does not answer"),
+    ((404, {}), 2, "Is it a Label Studio server"), ((200, []), 2, "answers without 'results'"),
+    ((200, {"results": "x"}), 2, "in place of a list"), ((403, {}), 2, "refuses the key"),
+])
+def test_a_server_that_is_ill_or_another_one_is_one_error(group: Path, monkeypatch, answer, code, told):
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "k")
+    with ScriptedServer(answer) as server:
+        done = CliRunner().invoke(app, ["annotate", "push", "annotations/round-0.json", "--to", server.url])
+
+    assert (done.exit_code, len(server.requests)) == (code, 1)
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "a\nb"])
+def test_a_key_that_cannot_be_is_one_error_and_is_not_shown(group: Path, monkeypatch, key):
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", key)
+    done = CliRunner().invoke(app, ["annotate", "push", "annotations/round-0.json", "--to", "http://127.0.0.1:9"])
+
+    assert done.exit_code == 2 and "copy it again" in done.stderr
+    assert key not in done.stderr and repr(key) not in done.stderr
+
+
+def test_an_address_that_cannot_be_is_one_error(group: Path, monkeypatch):
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "k")
+    done = CliRunner().invoke(app, ["annotate", "push", "annotations/round-0.json", "--to", "http://host:port"])
+
+    assert done.exit_code == 2 and "'http://host:port' is no address of a server" in done.stderr

@@ -18,7 +18,7 @@ app = typer.Typer()
 
 def label_studio_key() -> str:
     """The access token that the environment holds, "" where it holds none."""
-    return os.environ.get(KEY_VARIABLE, "")
+    return os.environ.get(KEY_VARIABLE, "").strip()
 
 
 @app.command(epilog=epilog("nc-latent-tod annotate push annotations/round-0.json --to http://localhost:8080",

@@ -23,11 +23,13 @@ class LabelStudio:
         if not key:
             raise ConfigError(f"There is no key for {self.url}: set the environment variable {KEY_VARIABLE} to the access "
                               "token of your account there (Account & Settings).")
+        if not (key.isascii() and key.isprintable()):  # and is not shown: what reads logs may read errors
+            raise ConfigError(f"The key in {KEY_VARIABLE} has a character that no access token has: copy it again.")
         try:
             self._client = httpx2.Client(base_url=self.url, timeout=_TIMEOUT_S)
-            self._client.headers["Authorization"] = f"Bearer {self._access(key)}" if key.count(".") == 2 else f"Token {key}"
-        except (httpx2.InvalidURL, UnicodeEncodeError, ValueError) as error:
-            raise ConfigError(f"{url!r}, or the key in {KEY_VARIABLE}, cannot be used ({error}).") from None
+        except httpx2.InvalidURL as error:
+            raise ConfigError(f"{url!r} is no address of a server ({error}): http://HOST:PORT is.") from None
+        self._client.headers["Authorization"] = f"Bearer {self._access(key)}" if key.count(".") == 2 else f"Token {key}"
 
     def __enter__(self) -> LabelStudio:
         return self
@@ -37,17 +39,15 @@ class LabelStudio:
 
     def projects(self, title: str) -> list[dict[str, Any]]:
         """The projects of exactly this title, oldest first."""
-        found = [p for p in self._paged("/api/projects", "results", title=title) if p["title"] == title]
-        return sorted(found, key=lambda project: project["id"])
+        found = [p for p in self._paged("/api/projects", "results", title=title) if p.get("title") == title]
+        return sorted(found, key=lambda project: int(project["id"]))
 
     def create_project(self, title: str, config: str, model_version: str) -> int:
         """A project that asks for the least sure task first; its id."""
         made = self._ask("POST", "/api/projects", json={
             "title": title, "label_config": config, "sampling": "Uncertainty sampling", "show_collab_predictions": True,
             "model_version": model_version, "show_skip_button": False})
-        # whether it takes the version before there are predictions depends on the server
-        self._ask("PATCH", f"/api/projects/{made['id']}", json={"model_version": model_version})
-        return int(made["id"])
+        return int(self._part(made, "id"))
 
     def task_data(self, project: int) -> list[dict[str, Any]]:
         """The data of every task."""
@@ -59,24 +59,35 @@ class LabelStudio:
 
     def export(self, project: int) -> list[dict[str, Any]]:
         """All tasks with their annotations, as its `JSON` export."""
-        return list(self._ask("GET", f"/api/projects/{project}/export",
-                              params={"exportType": "JSON", "download_all_tasks": "true"}))
+        return self._rows(self._ask("GET", f"/api/projects/{project}/export",
+                                    params={"exportType": "JSON", "download_all_tasks": "true"}))
 
     def users(self) -> dict[int, str]:
         """Address by id."""
-        return {user["id"]: user.get("email") or user.get("username") or "" for user in self._ask("GET", "/api/users/")}
+        found = self._rows(self._ask("GET", "/api/users/"))
+        return {user["id"]: user.get("email") or user.get("username") or "" for user in found}
 
     def _access(self, key: str) -> str:
-        return str(self._ask("POST", "/api/token/refresh", json={"refresh": key})["access"])
+        return str(self._part(self._ask("POST", "/api/token/refresh", json={"refresh": key}), "access"))
 
     def _paged(self, path: str, name: str, **params: Any) -> Iterator[dict[str, Any]]:
         page = 1
         while True:
-            found = self._ask("GET", path, params={**params, "page": page, "page_size": _PAGE})[name]
+            found = self._rows(self._part(self._ask("GET", path, params={**params, "page": page, "page_size": _PAGE}), name))
             yield from found
             if len(found) < _PAGE:
                 return
             page += 1
+
+    def _part(self, answer: Any, name: str) -> Any:
+        if isinstance(answer, dict) and name in answer:
+            return answer[name]
+        raise ConfigError(f"{self.url} answers without {name!r}: {str(answer)[:100]}. Is it a Label Studio server?")
+
+    def _rows(self, answer: Any) -> list[dict[str, Any]]:
+        if isinstance(answer, list) and all(isinstance(row, dict) for row in answer):
+            return answer
+        raise ConfigError(f"{self.url} answers {str(answer)[:100]!r} in place of a list. Is it a Label Studio server?")
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
         """The decoded answer.
