@@ -80,6 +80,14 @@ def test_the_same_call_gives_the_same_file_and_rounds_share_no_turn(manifest, tm
     assert all(0 <= score <= 1 for turn in first["turns"] for score in turn["scores"].values())
 
 
+def test_the_least_sure_slot_counts_where_slots_are_the_measure(manifest, tmp_path):
+    made, _ = select_round("g", manifest=manifest, n=5, out=tmp_path, strategy=Strategy("uncertainty", "slots"))
+    rest = {e.turn.key: e for e in labels_of(runs_of(manifest, "g"))}
+
+    assert all(0 < turn.scores["uncertainty"] <= 1 for turn in made.turns)
+    assert all(len([c for c in rest[turn.key].label.tasks["dst"].candidates if not c.error]) > 1 for turn in made.turns)
+
+
 def test_another_seed_selects_other_turns(manifest, tmp_path):
     assert selected(manifest, tmp_path / "a", strategy="random")[0].turns != selected(
         manifest, tmp_path / "b", strategy="random", seed=1)[0].turns
