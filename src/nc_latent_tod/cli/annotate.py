@@ -38,7 +38,8 @@ def select(
     strategy: Annotated[str, typer.Option("--strategy", help="random, diversity, uncertainty, margin_diversity or balance.")]
     = "margin_diversity",
     measure: Annotated[str, typer.Option("--measure", help="Of `uncertainty`: least_confidence, margin, entropy, slots (the "
-                                                           "least sure one), disagreement (of direct and channel).")] = "entropy",
+                                                           "least sure one), or disagreement (of direct and channel).")]
+    = "entropy",
     strengths: Annotated[list[str] | None, typer.Option("--strength", metavar="OBJECTIVE=X", show_default=False, help=
                                                         "Weigh margin, uncertainty, diversity, reach or balance otherwise; "
                                                         "may be repeated.")] = None,
