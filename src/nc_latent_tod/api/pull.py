@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,7 +69,8 @@ def pull_corrections(round_url: str, corrections: Sequence[Correction], *, manif
     run_id = f"human-round-{made.number}-{made.sha256[:8]}"
     rows = [corrected_example(labels[c.key], c, run_id) for c in sorted(found.corrections, key=lambda c: c.key)]
     first = next(entry for entry in entries if not entry.label_source)
-    url = f"{posixpath.dirname(first.labels_url)}/{run_id}.jsonl.gz"
+    content = hashlib.sha256(json.dumps([row.to_json() for row in rows], sort_keys=True).encode()).hexdigest()
+    url = f"{posixpath.dirname(first.labels_url)}/{run_id}-{content[:8]}.jsonl.gz"  # of these corrections alone
     entry = ManifestEntry(
         made.group_id, run_id, len(rows), url, SPLIT, url, write_examples(url, rows),
         num_dialogues=len({row.turn.dialogue_id for row in rows}), code_version=__version__,

@@ -41,13 +41,17 @@ def select(
     manifest: ManifestOption = "manifest",
     strategy: Annotated[str, typer.Option("--strategy", help="random, diversity, uncertainty, margin_diversity or balance.")]
     = "margin_diversity",
-    measure: Annotated[str, typer.Option("--measure", help="Of `uncertainty`: least_confidence, margin, entropy, or the "
-                                                           "disagreement of direct and channel.")] = "entropy",
+    measure: Annotated[str, typer.Option("--measure", help="Of `uncertainty`: least_confidence, margin, entropy, slots (the "
+                                                           "least sure one), or disagreement (of direct and channel).")]
+    = "entropy",
     strengths: Annotated[list[str] | None, typer.Option("--strength", metavar="OBJECTIVE=X", show_default=False, help=
                                                         "Weigh margin, uncertainty, diversity, reach or balance otherwise; "
                                                         "may be repeated.")] = None,
     per_dialogue: Annotated[int | None, typer.Option("--per-dialogue", min=1, show_default=False,
                                                      help="Turns of one dialogue, at most.")] = None,
+    temperature: Annotated[str | None, typer.Option("--temperature", metavar="FILE.json", show_default=False, help=
+                                                    "Of confidence: what `calibrate --to` wrote, or a number. Default: the "
+                                                    "shares of samples; without samples 1, or a model's nats a token.")] = None,
     mode: Annotated[str, typer.Option("--mode", help="turn, or dialogue: whole dialogues.")] = "turn",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed selects the same turns.")] = 0,
     out: Annotated[Path, typer.Option("--out", help="The folder of all rounds.")] = Path("annotations"),
@@ -57,8 +61,10 @@ def select(
     """Select turns that a person is to correct, into OUT/round-K.json. A turn is never selected twice."""
     from nc_latent_tod.annotation.selection import Strategy, strengths_of
     from nc_latent_tod.api.annotate import select_round
+    from nc_latent_tod.publish.abstention import read_temperatures
 
-    chosen = Strategy(strategy, measure, strengths_of(strengths or []), per_dialogue)
+    at = read_temperatures(temperature).get("dst") if temperature else None
+    chosen = Strategy(strategy, measure, strengths_of(strengths or []), per_dialogue, at)
     made, path = select_round(group, manifest=manifest, n=n, out=out, strategy=chosen, seed=seed, mode=mode, strict=strict,
                               tell=remark)
     if as_json:
