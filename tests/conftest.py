@@ -2,10 +2,12 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aws_server import LocalAws
 from hypothesis import settings
+from toy_round import write_group
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
@@ -43,3 +45,11 @@ def aws(aws_server: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     return aws_server
+
+
+@pytest.fixture
+def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the working folder now, with the toy group and its round."""
+    monkeypatch.chdir(tmp_path)
+    write_group()
+    return tmp_path

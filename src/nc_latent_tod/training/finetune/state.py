@@ -114,7 +114,10 @@ def _remove_checkpoint(folder: Path) -> list[str]:
 
 def identity_of(config: Any) -> dict[str, Any]:
     """What tells runs apart, as JSON data: every option that can change a weight."""
-    return config.model_dump(mode="json", exclude=_NOT_OF_A_RUN)  # type: ignore[no-any-return]
+    identity: dict[str, Any] = config.model_dump(mode="json", exclude=_NOT_OF_A_RUN)
+    if identity["data"]["human_weight"] == 1:
+        del identity["data"]["human_weight"]  # runs from before there were corrections keep their identity
+    return identity
 
 
 def fingerprint_of(identity: Mapping[str, Any]) -> str:
