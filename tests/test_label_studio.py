@@ -16,7 +16,7 @@ from toy_schema import SCHEMA
 from typer.testing import CliRunner
 
 from nc_latent_tod.annotation.form import forms
-from nc_latent_tod.annotation.label_studio.controls import act_line, controls, read_act, text_of, value_of
+from nc_latent_tod.annotation.label_studio.controls import act_line, controls, read_act, storable, text_of, value_of
 from nc_latent_tod.annotation.label_studio.project import Project, check_tasks, project, read_config
 from nc_latent_tod.annotation.label_studio.pull import from_export
 from nc_latent_tod.annotation.label_studio.push import write_folder
@@ -74,6 +74,10 @@ def read(rows: list[dict], made: Round = ROUND, examples: list[Example] = EXAMPL
 def test_every_value_is_read_back_from_its_text(value):
     assert value_of(text_of(value)) == value
     assert not text_of(value).startswith("$")  # the name of a field, to Label Studio
+
+
+def test_what_a_database_refuses_is_replaced():
+    assert storable("\0 \ud83d \U0001f680 ü") == "\ufffd \ufffd \U0001f680 ü"  # PostgreSQL takes neither of the first two
 
 
 @pytest.mark.parametrize("act", [Act("Goodbye"), Act("Request", "Rides_2", "leave at"), Act("Offer", "stay"),
