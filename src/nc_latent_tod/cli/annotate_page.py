@@ -29,4 +29,4 @@ def page(
     from nc_latent_tod.api.annotate_page import write_page
 
     size = write_page(made, out=out, manifest=manifest, schema=schema)
-    say(f"{out}: {size / 1e6:.1f} MB. Open it in a browser, correct, and save the file with its button.")
+    say(f"{out}: {max(1, round(size / 1e3))} kB. Open it in a browser, correct, and save the file with its button.")
