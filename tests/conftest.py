@@ -17,7 +17,8 @@ SLOW = frozenset((
     "agent_commands", "aws_pipeline", "chaos", "cli", "create_aws", "deploy", "docs_aws", "em", "examples_run",
     "finetune", "fleet", "folder_queue", "gold", "huggingface_lm", "kill", "lm_loading", "mistakes", "next_steps",
     "openai_lm", "own_logs", "poison", "prediction_parity", "proposing", "queue_contract", "quickstart", "readme",
-    "retrieval", "reuse", "scripts", "shared_attention", "slow_storage", "sqs_queue", "train", "wheel", "worker", "woz"))
+    "repository", "retrieval", "reuse", "scripts", "shared_attention", "slow_storage", "sqs_queue", "train",
+    "wheel", "worker", "woz"))
 """Files that start processes and servers, train, or read whole corpora; `scripts/test --quick` leaves them out."""
 
 
