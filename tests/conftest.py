@@ -16,11 +16,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its bac
 
 
 SLOW = frozenset((
-    "agent_commands", "aws_pipeline", "chaos", "cli", "create_aws", "deploy", "docs_aws", "em", "examples_run",
-    "finetune", "fleet", "folder_queue", "gold", "huggingface_lm", "kill", "lm_loading", "mistakes", "next_steps",
-    "openai_lm", "own_logs", "poison", "prediction_parity", "proposing", "queue_contract", "quickstart", "readme",
-    "retrieval", "reuse", "scripts", "shared_attention", "slow_storage", "sqs_queue", "train", "visible", "wheel",
-    "worker", "woz"))
+    "agent_commands", "annotation_browser", "annotation_page", "aws_pipeline", "chaos", "cli", "corrected_examples",
+    "create_aws", "deploy", "docs_aws", "em", "examples_run", "finetune", "fleet", "folder_queue", "gold",
+    "huggingface_lm", "kill", "label_studio_server", "lm_loading", "mistakes", "next_steps", "openai_lm", "own_logs",
+    "poison", "prediction_parity", "proposing", "queue_contract", "quickstart", "readme", "repository", "retrieval",
+    "reuse", "scripts", "shared_attention", "slow_storage", "sqs_queue", "train", "visible", "wheel", "worker", "woz"))
 """Files that start processes and servers, train, or read whole corpora; `scripts/test --quick` leaves them out."""
 
 

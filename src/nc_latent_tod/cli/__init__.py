@@ -11,6 +11,7 @@ from nc_latent_tod.cli import (
     agent,
     annotate,
     calibrate,
+    dataset,
     dlq,
     em,
     finetune,
@@ -35,11 +36,12 @@ PANELS = {
     "Begin": (quickstart, schema),
     "Label": (label, publish, report, calibrate),
     "Many workers": (work, status, pause, dlq, gc),
+    "Datasets": (dataset,),
     "Improve the labels": (annotate, finetune, em),
     "Agent": (agent, score_predictions),
     "About": (version,),
 }
-NAMED = {annotate: "annotate", dlq: "dlq", schema: "schema"}
+NAMED = {annotate: "annotate", dataset: "dataset", dlq: "dlq", schema: "schema"}
 for panel, commands in PANELS.items():
     for file in commands:
         for command in file.app.registered_commands if file not in NAMED else ():

@@ -56,6 +56,12 @@ class S3FileSystem(fsspec.AbstractFileSystem):
         with _os_errors(f"read s3://{path}"):
             return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()[start:end]
 
+    def cp_file(self, path1: str, path2: str, **options: Any) -> None:
+        """Copy an object on the server, in one request: no byte of it comes here."""
+        (source, key), (target, new) = _split(path1), _split(path2)
+        with _os_errors(f"copy s3://{path1}"):
+            self._client.copy_object(Bucket=target, Key=new, CopySource={"Bucket": source, "Key": key})
+
     def info(self, path: str, **options: Any) -> dict[str, Any]:
         """Name, type and size of an object or folder."""
         bucket, _, key = self._strip_protocol(path).partition("/")
