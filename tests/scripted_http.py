@@ -6,11 +6,11 @@ import threading
 from types import TracebackType
 from typing import Any
 
-Answer = tuple[int, dict[str, Any]] | None
+Answer = tuple[int, Any] | None
 
 
 class ScriptedServer:
-    """Answers POST requests with `answers` in turn, the last of them for ever; None hangs up without an answer."""
+    """Answers GET and POST requests with `answers` in turn, the last of them for ever; None hangs up without an answer."""
 
     def __init__(self, *answers: Answer) -> None:
         self.requests: list[dict[str, Any]] = []
@@ -19,8 +19,15 @@ class ScriptedServer:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_GET(self) -> None:
+                requests.append({})
+                self.answer()
+
             def do_POST(self) -> None:
                 requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.answer()
+
+            def answer(self) -> None:
                 answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
                 if answer is None:
                     self.close_connection = True

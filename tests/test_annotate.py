@@ -74,10 +74,18 @@ def test_the_same_call_gives_the_same_file_and_rounds_share_no_turn(manifest, tm
 
     first = json.loads(Path(one).read_text())
     assert Path(one).read_bytes() == Path(again).read_bytes()
-    assert len(first["turns"]) == 5
+    assert len({(t["dialogue_id"], t["turn_id"]) for t in first["turns"]}) == 5
     assert not {(t["dialogue_id"], t["turn_id"]) for t in first["turns"]} & {t.key for t in second.turns}
     assert second.number == 1 and len(second.earlier) == 1
     assert all(0 <= score <= 1 for turn in first["turns"] for score in turn["scores"].values())
+
+
+def test_the_least_sure_slot_counts_where_slots_are_the_measure(manifest, tmp_path):
+    made, _ = select_round("g", manifest=manifest, n=5, out=tmp_path, strategy=Strategy("uncertainty", "slots"))
+    rest = {e.turn.key: e for e in labels_of(runs_of(manifest, "g"))}
+
+    assert all(0 < turn.scores["uncertainty"] <= 1 for turn in made.turns)
+    assert all(len([c for c in rest[turn.key].label.tasks["dst"].candidates if not c.error]) > 1 for turn in made.turns)
 
 
 def test_another_seed_selects_other_turns(manifest, tmp_path):
@@ -222,11 +230,13 @@ def refused(manifest: str, path: str, corrections, error: type[Exception], told:
     assert stored(manifest) == before
 
 
-def test_a_round_that_is_pulled_twice_is_refused(manifest, folder):
+def test_a_round_that_is_pulled_twice_is_refused(manifest, folder, labelled):
     made, path = selected(manifest, folder)
     pull_corrections(path, right(made, gold))
 
+    files = {path: path.read_bytes() for path in labelled.rglob("*.gz")}
     refused(manifest, path, right(made, gold, annotator="bob"), ConfigError, "was pulled already")
+    assert {path: path.read_bytes() for path in labelled.rglob("*.gz")} == files
 
 
 def test_a_round_out_of_order_is_refused_unless_it_is_meant(manifest, folder):

@@ -25,7 +25,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "worker": (4, {"pipeline", "queues", "system"}),
     "pipeline": (4, {"annotation", "config", "corpus", "labelling", "lm", "manifests", "retrieval", "system"}),
     "publishing": (4, {"annotation", "corpus", "manifests", "ranking", "system"}),
-    "reporting": (4, {"annotation", "evaluation", "manifests", "ranking"}),
+    "reporting": (4, {"annotation", "evaluation", "manifests", "ranking", "system"}),
     "training": (4, {"config", "corpus", "lm", "simulation", "system", "tasks"}),
     "labelling": (3, {"lm", "notation", "proposals", "ranking", "retrieval", "system", "tasks"}),
     "annotation": (3, {"corpus", "notation", "proposals", "ranking", "system", "tasks"}),
@@ -53,7 +53,8 @@ BACKENDS = {"lm.huggingface.model", "lm.openai.model", "retrieval.dense", "retri
             "manifests.dynamo"}  # for `api` alone
 _MODELS = {"lm", "retrieval", "training"}
 MAY_IMPORT = {"torch": _MODELS, "transformers": _MODELS, "faiss": {"retrieval"}, "prometheus_client": {"cli"},
-              "boto3": {"system"}, "botocore": {"system", "queues"}, "rich": {"cli"}, "typer": {"cli"}}
+              "boto3": {"system"}, "botocore": {"system", "queues"}, "rich": {"cli"}, "typer": {"cli"},
+              "httpx2": {"annotation"}}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "breakpoint"}
 UNSAFE_IMPORTS = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib"}
 DOMAINS = {"hotel", "restaurant", "attraction", "taxi", "hospital", "police"}

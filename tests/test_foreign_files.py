@@ -1,6 +1,7 @@
 """Nothing is deleted but what was written here: files of others survive in every folder that is ever deleted from."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -168,16 +169,17 @@ def test_links_are_never_followed(tmp_path):
 def test_a_scratch_folder_takes_no_other_folder_away(tmp_path):
     plants = {**planted(tmp_path / ".tokenizer"), **planted(tmp_path / ".checkpoint")}
     (tmp_path / ".tokenizer-0123abcd.scratch").mkdir()  # of a process that was killed
+    os.utime(tmp_path / ".tokenizer-0123abcd.scratch", (0, 0))
+    (tmp_path / ".tokenizer-fedcba98.scratch").mkdir()  # of one that is at work
 
     with scratch_folder(tmp_path, "tokenizer") as folder:
         (folder / "x").write_text("x")
 
-    assert survived(plants) and {path.name for path in tmp_path.iterdir()} == {".tokenizer", ".checkpoint"}
+    assert survived(plants) and {path.name for path in tmp_path.iterdir()} == {
+        ".tokenizer", ".checkpoint", ".tokenizer-fedcba98.scratch"}
 
 
 def test_files_are_as_readable_as_the_umask_lets_them_be(tmp_path):
-    import os
-
     before = os.umask(0o077)
     try:
         write_bytes(tmp_path / "labels.jsonl", b"private")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import datasets
 import pyarrow
 import pytest
+from datasets import Dataset, DatasetDict
 
 from nc_latent_tod.corpus.label_files import read_examples, write_examples
 from nc_latent_tod.corpus.load import load_dialogues
@@ -22,7 +24,7 @@ from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.manifests.local import LocalManifest
 from nc_latent_tod.publishing import merge
 from nc_latent_tod.publishing.card import histogram, tenths
-from nc_latent_tod.publishing.folder import differing_file
+from nc_latent_tod.publishing.folder import differing_file, save_whole
 from nc_latent_tod.publishing.publish import dataset_name, publish
 from nc_latent_tod.publishing.rows import DELETED
 from nc_latent_tod.ranking.confidence import TASKS
@@ -307,3 +309,27 @@ def test_the_card_counts_by_tenths_and_names_hold_to_the_hub_s_rules(two):
     assert len(dataset_name("x/../y z" * 30, two, 20)) <= 96
     assert "/" not in dataset_name("x/../y", two, 20)
     assert ".." not in dataset_name("x/../y", two, 20)
+
+
+def test_every_file_is_on_the_disk_before_the_dataset_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut leaves empty files under the right name, which a second publish refuses."""
+    flushed: set[str] = set()
+    fsync, rename, missing = os.fsync, os.rename, list[str]()
+
+    def note(handle: int) -> None:
+        flushed.add(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    def check(source: Path, target: Path) -> None:
+        if Path(source).is_dir():
+            missing.extend(str(path) for path in [source, *Path(source).rglob("*")] if str(path.resolve()) not in flushed)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "rename", check)
+    dataset = DatasetDict({"train": Dataset.from_dict({"a": [1, 2]})})
+
+    path, was_there = save_whole(dataset, "card", tmp_path / "d")
+
+    assert not was_there and missing == [] and len(list(path.rglob("*"))) > 3
+    assert [place.name for place in tmp_path.iterdir()] == ["d"]

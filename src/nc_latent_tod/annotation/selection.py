@@ -14,13 +14,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nc_latent_tod.errors import ConfigError, nearest
+from nc_latent_tod.errors import ConfigError, ParseError, nearest
 from nc_latent_tod.labels import Example
-from nc_latent_tod.ranking.uncertainty import MEASURES, disagreement, uncertainty
+from nc_latent_tod.notation.parsing import parse_change
+from nc_latent_tod.ranking.uncertainty import MEASURES, UNPARSABLE, by_slot, classes, disagreement, uncertainty
+from nc_latent_tod.schema import Schema
 
 STRATEGIES = ("random", "diversity", "uncertainty", "margin_diversity", "balance")
 DEFAULT = "margin_diversity"
-ALL_MEASURES = (*MEASURES, "disagreement")
+ALL_MEASURES = (*MEASURES, "slots", "disagreement")
 
 _FLOOR = 0.02  # no objective rules a turn out by itself
 _OBJECTIVES: Mapping[str, Mapping[str, float]] = {
@@ -35,10 +37,11 @@ class Strategy:
     """What is asked of a selection."""
 
     name: str = DEFAULT
-    measure: str = "entropy"  # of `uncertainty`
+    measure: str = "entropy"  # of `uncertainty`; `slots`: the margin of the slot that is least sure
     strengths: Mapping[str, float] = field(default_factory=dict)  # by objective, in place of the strategy's own
     per_dialogue: int | None = None  # turns of a dialogue and round, at most
     temperature: float | None = None  # of the shares: see `ranking.uncertainty.shares`
+    schema: Schema | None = None  # that candidates are read with, for the measure `slots`
 
     @property
     def objectives(self) -> dict[str, float]:
@@ -138,7 +141,25 @@ def _static(name: str, example: Example, strategy: Strategy) -> float:
     outcome = example.label.tasks.get("dst")
     if name == "uncertainty" and strategy.measure == "disagreement":
         return disagreement(outcome)
+    if name == "uncertainty" and strategy.measure == "slots":
+        return _of_slots(example, strategy)
     return uncertainty(outcome, "margin" if name == "margin" else strategy.measure, strategy.temperature)
+
+
+def _of_slots(example: Example, strategy: Strategy) -> float:
+    """The margin of the slot whose value the readings agree on least; as sure as can be where no reading sets a slot."""
+    assert strategy.schema is not None, "slots are read with a schema"
+    outcome = example.label.tasks.get("dst")
+    if outcome is None or outcome.chosen is None:
+        return uncertainty(outcome)
+    read = []
+    for text, share in classes(outcome, strategy.temperature):
+        try:
+            change = parse_change(text, strategy.schema, example.prior_state, normalise=False) if text != UNPARSABLE else {}
+        except ParseError:
+            change = {}
+        read.append(({(service, slot): value for service, slots in change.items() for slot, value in slots.items()}, share))
+    return max(by_slot(read).values(), default=0.0)
 
 
 def _distances(vectors: np.ndarray, centres: np.ndarray | None) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def select_round(group_id: str, *, manifest: str, n: int, out: Path, strategy: S
             raise ConfigError(f"{told}. Ask for fewer with -n, or label more dialogues.")
         tell(f"note: {told}: all of them are selected.")
     stored = manifest_at(manifest, group_id)
+    if strategy.measure == "slots":
+        strategy = replace(strategy, schema=schema_of_group(stored, group_id))
     vectors = vectors_of((*pool.turns, *pool.earlier), entries, schema_of_group(stored, group_id), tell) if (
         "diversity" in objectives) else None
     picked = _picked(pool, n, strategy, seed, mode, vectors)

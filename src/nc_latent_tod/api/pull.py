@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from nc_latent_tod.annotation.checking import checked
 from nc_latent_tod.annotation.corrections import Correction, read_corrections
 from nc_latent_tod.annotation.overlay import HUMAN, corrected_example
 from nc_latent_tod.annotation.rounds import Round, read_round
+from nc_latent_tod.api.annotate_label_studio import corrections_of_export, corrections_on_server
 from nc_latent_tod.api.connect import manifest_at
 from nc_latent_tod.api.groups import labels_of, runs_of, schema_of_group
 from nc_latent_tod.corpus.label_files import write_examples
@@ -66,7 +69,8 @@ def pull_corrections(round_url: str, corrections: Sequence[Correction], *, manif
     run_id = f"human-round-{made.number}-{made.sha256[:8]}"
     rows = [corrected_example(labels[c.key], c, run_id) for c in sorted(found.corrections, key=lambda c: c.key)]
     first = next(entry for entry in entries if not entry.label_source)
-    url = f"{posixpath.dirname(first.labels_url)}/{run_id}.jsonl.gz"
+    content = hashlib.sha256(json.dumps([row.to_json() for row in rows], sort_keys=True).encode()).hexdigest()
+    url = f"{posixpath.dirname(first.labels_url)}/{run_id}-{content[:8]}.jsonl.gz"  # of these corrections alone
     entry = ManifestEntry(
         made.group_id, run_id, len(rows), url, SPLIT, url, write_examples(url, rows),
         num_dialogues=len({row.turn.dialogue_id for row in rows}), code_version=__version__,
@@ -80,15 +84,27 @@ def pull_corrections(round_url: str, corrections: Sequence[Correction], *, manif
                   len({turn.key for turn in made.turns} - {c.key for c in chosen}), found.left_out, url)
 
 
-def corrections_in(round_url: str, files: Sequence[str]) -> list[Correction]:
-    """The corrections of one or several files of a round. Raises `CorpusError` where one is no such file."""
+def corrections_in(round_url: str, sources: Sequence[str], *, key: str = "", manifest: str | None = None,
+                   schema: str | None = None) -> list[Correction]:
+    """The corrections of a round: of corrections files, of exports of Label Studio, and of its servers by URL.
+
+    `key` is an access token of the servers. Raises `CorpusError` where one cannot be taken, and as the server does.
+    """
     made = read_round(round_url)
-    return [correction for file in files for correction in read_corrections(file, made)]
+    found: list[Correction] = []
+    for source in sources:
+        if source.startswith(("http://", "https://")):
+            found += corrections_on_server(round_url, url=source, key=key, manifest=manifest, schema=schema)
+            continue
+        exported = corrections_of_export(round_url, source, manifest=manifest, schema=schema)
+        found += read_corrections(source, made) if exported is None else exported
+    return found
 
 
-def round_standing(round_url: str, files: Sequence[str]) -> Standing:
-    """How far a round is, by the corrections files of its annotators."""
-    return standing(read_round(round_url), corrections_in(round_url, files))
+def round_standing(round_url: str, sources: Sequence[str], *, key: str = "", manifest: str | None = None,
+                   schema: str | None = None) -> Standing:
+    """How far a round is, by the corrections of its annotators. Raises as `corrections_in` does."""
+    return standing(read_round(round_url), corrections_in(round_url, sources, key=key, manifest=manifest, schema=schema))
 
 
 def _check_order(made: Round, entries: Sequence[ManifestEntry], out_of_order: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, standard_error, standard_output
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, say, standard_error, standard_output
 from nc_latent_tod.cli.quickstart import EntitiesOption, SchemaOption, SeedOption, WordingOption
 
 app = typer.Typer()
@@ -100,4 +100,4 @@ def train_tiny_agent(
     with LiveProgress(standard_error()) as progress:
         checkpoint = train(out, steps=steps, seed=seed, schema=schema, entities=entities, wording=wording,
                            report=progress.training)
-    typer.echo(f"The checkpoint is in {checkpoint}: name it as policy.model and response.model in an agent's configuration.")
+    say(f"The checkpoint is in {checkpoint}: name it as policy.model and response.model in an agent's configuration.")

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import Commands, JsonOption, ManifestOption, epilog, print_json, remark, standard_output
+from nc_latent_tod.cli import annotate_page, annotate_push
+from nc_latent_tod.cli.annotate_push import label_studio_key
+from nc_latent_tod.cli.console import Commands, JsonOption, ManifestOption, epilog, print_json, remark, say, standard_output
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="A person corrects labels: select turns, correct them, learn.")
 
@@ -20,7 +22,9 @@ EntitiesOption = Annotated[str | None, typer.Option("--entities", show_default=F
                                                     help="The entity table of the jobs. Default: what the manifest names.")]
 
 FromOption = Annotated[list[str], typer.Option("--from", metavar="FILE", show_default=False,
-                                               help="A corrections file; may be repeated, one an annotator.")]
+                                               help="A corrections file, an export of Label Studio (JSON or JSON-MIN), or the "
+                                                    "URL of its server (LABEL_STUDIO_API_KEY has your access token there); "
+                                                    "may be repeated, one an annotator.")]
 RoundManifestOption = Annotated[str | None, typer.Option("--manifest", show_default=False,
                                                          help="Where the group is now. Default: where the round says.")]
 
@@ -37,13 +41,17 @@ def select(
     manifest: ManifestOption = "manifest",
     strategy: Annotated[str, typer.Option("--strategy", help="random, diversity, uncertainty, margin_diversity or balance.")]
     = "margin_diversity",
-    measure: Annotated[str, typer.Option("--measure", help="Of `uncertainty`: least_confidence, margin, entropy, or the "
-                                                           "disagreement of direct and channel.")] = "entropy",
+    measure: Annotated[str, typer.Option("--measure", help="Of `uncertainty`: least_confidence, margin, entropy, slots (the "
+                                                           "least sure one), or disagreement (of direct and channel).")]
+    = "entropy",
     strengths: Annotated[list[str] | None, typer.Option("--strength", metavar="OBJECTIVE=X", show_default=False, help=
                                                         "Weigh margin, uncertainty, diversity, reach or balance otherwise; "
                                                         "may be repeated.")] = None,
     per_dialogue: Annotated[int | None, typer.Option("--per-dialogue", min=1, show_default=False,
                                                      help="Turns of one dialogue, at most.")] = None,
+    temperature: Annotated[str | None, typer.Option("--temperature", metavar="FILE.json", show_default=False, help=
+                                                    "Of confidence: what `calibrate --to` wrote, or a number. Default: the "
+                                                    "shares of samples; without samples 1, or a model's nats a token.")] = None,
     mode: Annotated[str, typer.Option("--mode", help="turn, or dialogue: whole dialogues.")] = "turn",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed selects the same turns.")] = 0,
     out: Annotated[Path, typer.Option("--out", help="The folder of all rounds.")] = Path("annotations"),
@@ -52,14 +60,20 @@ def select(
 ) -> None:
     """Select turns that a person is to correct, into OUT/round-K.json. A turn is never selected twice."""
     from nc_latent_tod.api.annotate import Strategy, select_round, strengths_of
+    from nc_latent_tod.api.publish import read_temperatures
 
-    chosen = Strategy(strategy, measure, strengths_of(strengths or []), per_dialogue)
+    at = read_temperatures(temperature).get("dst") if temperature else None
+    chosen = Strategy(strategy, measure, strengths_of(strengths or []), per_dialogue, at)
     made, path = select_round(group, manifest=manifest, n=n, out=out, strategy=chosen, seed=seed, mode=mode, strict=strict,
                               tell=remark)
     if as_json:
         print_json({"path": path, "round": made.number, "turns": len(made.turns), "sha256": made.sha256})
     else:
-        typer.echo(f"{path}: {len(made.turns)} turns of {len({turn.dialogue_id for turn in made.turns})} dialogues.")
+        say(f"{path}: {len(made.turns)} turns of {len({turn.dialogue_id for turn in made.turns})} dialogues.")
+
+
+app.add_typer(annotate_page.app)
+app.add_typer(annotate_push.app)
 
 
 @app.command(epilog=epilog("nc-latent-tod annotate pull annotations/round-0.json --from corrections-0.json"))
@@ -76,22 +90,24 @@ def pull(
     """Bring a round's corrections into its group, once: they stand before what was predicted, and later states follow."""
     from nc_latent_tod.api.pull import corrections_in, pull_corrections
 
-    done = pull_corrections(str(round_file), corrections_in(str(round_file), sources), manifest=manifest, schema=schema,
-                            annotator=annotator, out_of_order=out_of_order, tell=remark)
+    found = corrections_in(str(round_file), sources, key=label_studio_key(), manifest=manifest, schema=schema)
+    done = pull_corrections(str(round_file), found, manifest=manifest, schema=schema, annotator=annotator,
+                            out_of_order=out_of_order, tell=remark)
     if as_json:
         print_json(asdict(done))
     else:
-        typer.echo(f"{done.run_id}: {done.corrections} corrections in group {done.group_id}, {done.changed} of them other than "
+        say(f"{done.run_id}: {done.corrections} corrections in group {done.group_id}, {done.changed} of them other than "
                    f"predicted; {done.unsure} unsure, {done.missing} without a verdict, {len(done.left_out)} left out.")
 
 
 @app.command(epilog=epilog("nc-latent-tod annotate status annotations/round-0.json --from ann.json --from bob.json"))
-def status(round_file: RoundArgument, sources: FromOption, as_json: JsonOption = False) -> None:
+def status(round_file: RoundArgument, sources: FromOption, manifest: RoundManifestOption = None, schema: SchemaOption = None,
+           as_json: JsonOption = False) -> None:
     """How far a round is: turns labelled, median time a turn, Cohen's kappa a slot where several annotated."""
     from nc_latent_tod.api.pull import round_standing
     from nc_latent_tod.cli.views.curve import standing_table
 
-    found = round_standing(str(round_file), sources)
+    found = round_standing(str(round_file), sources, key=label_studio_key(), manifest=manifest, schema=schema)
     if as_json:
         print_json(asdict(found))
     else:
@@ -114,7 +130,7 @@ def apply(
     if as_json:
         print_json(asdict(done))
     else:
-        typer.echo(f"{done.group_id}: {done.turns} turns of {done.runs} runs labelled anew by {done.corrections} corrections, "
+        say(f"{done.group_id}: {done.turns} turns of {done.runs} runs labelled anew by {done.corrections} corrections, "
                    f"{done.changed} of them otherwise than before. What was learnt: {done.weights_url}")
 
 
@@ -127,7 +143,7 @@ def predictions(
     """Write all candidates with their probabilities in the layout of Lightly, for who selects elsewhere."""
     from nc_latent_tod.api.annotate import predictions as write
 
-    typer.echo(f"{out}: predictions of {write(group, manifest=manifest, out=out)} turns.")
+    say(f"{out}: predictions of {write(group, manifest=manifest, out=out)} turns.")
 
 
 @app.command(epilog=epilog("nc-latent-tod annotate simulate --group my_logs --gold gold --rounds 6 --per-round 30 "
@@ -162,4 +178,4 @@ def simulate(
         print_json(found)
     else:
         standard_output().print(curve_table(found))
-        typer.echo(f"{out}/curve.json   {out}/curve.csv   {out}/intervals.json   picture {out}/curve.svg")
+        say(f"{out}/curve.json   {out}/curve.csv   {out}/intervals.json   picture {out}/curve.svg")

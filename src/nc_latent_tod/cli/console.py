@@ -16,7 +16,8 @@ import typer
 from typer.core import TyperGroup
 
 from nc_latent_tod.errors import NcLatentTodError, PermanentError, RetryableError
-from nc_latent_tod.system.logs import logs_are_json, write_json_lines
+from nc_latent_tod.system.logs import OneLine, logs_are_json, write_json_lines
+from nc_latent_tod.system.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +44,11 @@ ReuseOption = Annotated[str | None, typer.Option("--reuse-from", metavar="GROUP"
                                                  help="Take over the labels of this finished group where nothing has changed "
                                                       "that they were made from. Sets manifest.reuse_group_id.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Print text for people on stdout, whoever it is by. All that is printed goes through this, `print_json` or a console."""
+    typer.echo(visible(text), nl=nl)
 
 
 class Commands(TyperGroup):
@@ -101,28 +107,32 @@ def log_to(console: Console, *, verbose: bool, as_json: bool) -> None:
     if as_json:
         write_json_lines()
         sys.excepthook = lambda kind, error, trace: log.critical("%s", error, exc_info=(kind, error, trace))
+        handler: logging.Handler | None = None
     elif console.is_terminal:
         from rich.logging import RichHandler
 
-        logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True,
-                            handlers=[RichHandler(console=console, show_path=False, markup=False)])
+        handler = RichHandler(console=console, show_path=False, markup=False)
+        handler.setFormatter(OneLine("%(message)s"))
     else:
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", force=True)
+        handler = logging.StreamHandler()
+        handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
+    if handler:
+        logging.basicConfig(level=logging.WARNING, force=True, handlers=[handler])
     logging.getLogger("nc_latent_tod").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 def standard_output() -> Console:
     """Where results go."""
-    from rich.console import Console
+    from nc_latent_tod.cli.views.safe_console import SafeConsole
 
-    return Console(highlight=False)
+    return SafeConsole(highlight=False)
 
 
 def standard_error() -> Console:
     """Where progress and remarks go, so that results can be piped."""
-    from rich.console import Console
+    from nc_latent_tod.cli.views.safe_console import SafeConsole
 
-    return Console(stderr=True, highlight=False, force_terminal=False if logs_are_json() else None)
+    return SafeConsole(stderr=True, highlight=False, force_terminal=False if logs_are_json() else None)
 
 
 def program() -> str:
@@ -137,12 +147,12 @@ def remark(text: str, *, level: int = logging.INFO) -> None:
             log.setLevel(level)
         log.log(level, "%s", text)
     else:
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
 
 
 def print_json(data: Any) -> None:
     """Print plain data as indented JSON; escaped where stdout cannot show it as it is."""
-    text = json.dumps(data, indent=2, ensure_ascii=False)
+    text = visible_json(json.dumps(data, indent=2, ensure_ascii=False))
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

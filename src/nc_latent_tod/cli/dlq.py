@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, QueueOption, epilog, print_json, standard_output
+from nc_latent_tod.cli.console import JsonOption, QueueOption, epilog, print_json, say, standard_output
 from nc_latent_tod.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Jobs that were given up: list them, open one, put them back.")
@@ -26,7 +26,7 @@ def list_letters(queue: QueueOption = "", as_json: JsonOption = False) -> None:
     elif letters:
         standard_output().print(dead_letters(letters))
     else:
-        typer.echo("No dead letters.")
+        say("No dead letters.")
 
 
 @app.command(epilog=epilog("nc-latent-tod dlq show train_50_100-0123456789abcdef"))
@@ -44,10 +44,10 @@ def show(
     if as_json:
         print_json(asdict(letter))
         return
-    typer.echo(f"{letter.name}: given up after {letter.attempts} attempts")
+    say(f"{letter.name}: given up after {letter.attempts} attempts")
     for reason in letter.reasons:
-        typer.echo(f"  {reason}")
-    typer.echo(letter.job if isinstance(letter.job, str) else json.dumps(letter.job, indent=2, ensure_ascii=False))
+        say(f"  {reason}")
+    say(letter.job if isinstance(letter.job, str) else json.dumps(letter.job, indent=2, ensure_ascii=False))
 
 
 @app.command(epilog=epilog("nc-latent-tod dlq redrive --all --dry-run",
@@ -70,6 +70,6 @@ def redrive(
     if missing := [name for name in chosen if name not in known]:
         raise ConfigError(f"No dead letter is called {', '.join(map(repr, missing))}: see nc-latent-tod dlq list.")
     if dry_run:
-        typer.echo("\n".join([*chosen, f"{len(chosen)} would be put back."]))
+        say("\n".join([*chosen, f"{len(chosen)} would be put back."]))
         return
-    typer.echo(f"{len(opened.redrive(chosen))} put back.")
+    say(f"{len(opened.redrive(chosen))} put back.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, standard_error, standard_output
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, say, standard_error, standard_output
 
 if TYPE_CHECKING:
     from nc_latent_tod.config.em import Em
@@ -67,6 +67,11 @@ def bootstrap(
                                                   help="Less sure labels are not learnt from.")] = 0.6,
     proposal_weight: Annotated[float, typer.Option("--proposal-weight", min=0.1, hidden=True,
                                                    help="Of a proposal's own score when rounds after the first rank.")] = 8.0,
+    corrections: Annotated[str | None, typer.Option("--corrections", metavar="GROUP", show_default=False, help=
+                                                    "Learn from what a person corrected in this group too.")] = None,
+    corrections_manifest: Annotated[str, typer.Option("--corrections-manifest", help="Where that group is.")] = "manifest",
+    correction_weight: Annotated[int, typer.Option("--correction-weight", min=1, hidden=True,
+                                                   help="A corrected turn counts as so many others.")] = 5,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that label.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same labels.")] = 0,
     write_only: Annotated[bool, typer.Option("--write-only", help="Write OUT/em.json and run nothing.")] = False,
@@ -83,11 +88,13 @@ def bootstrap(
     from nc_latent_tod.rounds.em import keep_config
 
     config = bootstrap_config(corpus, schema, entities, out=out, split=split, base=model, steps=steps, gold=gold, seed=seed,
-                              min_confidence=min_confidence, proposal_weight=proposal_weight, workers=workers)
+                              min_confidence=min_confidence, proposal_weight=proposal_weight, workers=workers,
+                              corrections={"group_id": corrections, "manifest": corrections_manifest,
+                                           "weight": correction_weight} if corrections else None)
     if model and not (out / "simulated" / "logs.jsonl").exists():
         simulate_corpus(out / "simulated", dialogues=simulated, seed=seed, schema=schema, entities=entities, templates="all")
     if write_only:
-        typer.echo(f"{keep_config(config, out)}: edit it, then nc-latent-tod em --config {out / 'em.json'} --out {out}")
+        say(f"{keep_config(config, out)}: edit it, then nc-latent-tod em --config {out / 'em.json'} --out {out}")
         return
     show(run_rounds(config, out, rounds), out, config.name, as_json=as_json)
 
@@ -134,5 +141,5 @@ def show(result: Result, out: Path, name: str, *, as_json: bool) -> None:
         print_json({"reason": result.reason, "issues": result.issues, "rounds": [asdict(one) for one in result.rounds]})
         return
     standard_output().print(rounds_table(result.rounds))
-    typer.echo(f"Stopped: {result.reason}.\n{result.issues} turns are read differently by different rounds, worst first: "
+    say(f"Stopped: {result.reason}.\n{result.issues} turns are read differently by different rounds, worst first: "
                f"{out}/issues.jsonl\nlineage and figures {out}/rounds.json   picture {out}/rounds.svg")

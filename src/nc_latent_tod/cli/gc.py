@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, epilog, print_json
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json, say
 
 app = typer.Typer()
 
@@ -30,7 +30,7 @@ def migrate(
     if as_json:
         print_json(asdict(done))
     else:
-        typer.echo(f"{len(done.copied)} runs copied, {len(done.already_there)} were there already. Both manifests agree.")
+        say(f"{len(done.copied)} runs copied, {len(done.already_there)} were there already. Both manifests agree.")
 
 
 @app.command(epilog=epilog("nc-latent-tod gc job_0.json --dry-run"))
@@ -58,7 +58,7 @@ def gc(
         print_json({"orphans": [asdict(orphan) for orphan in found], "deleted": 0 if dry_run else len(doomed)})
         return
     for orphan in found:
-        typer.echo(f"{orphan.kind:<10}  {orphan.size:>12,} bytes  {orphan.age_s / 3600:>8.1f} h  {orphan.path}")
+        say(f"{orphan.kind:<10}  {orphan.size:>12,} bytes  {orphan.age_s / 3600:>8.1f} h  {orphan.path}")
     size = sum(orphan.size for orphan in doomed)
-    typer.echo(f"{len(doomed)} files with {size:,} bytes {'would be deleted' if dry_run else 'deleted'}"
+    say(f"{len(doomed)} files with {size:,} bytes {'would be deleted' if dry_run else 'deleted'}"
                + (f", {len(found) - len(doomed)} of unfinished runs kept." if len(found) > len(doomed) else "."))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, QueueOption, epilog, print_json, remark
+from nc_latent_tod.cli.console import JsonOption, QueueOption, epilog, print_json, remark, say
 
 if TYPE_CHECKING:
     from nc_latent_tod.queues.orders import Order
@@ -54,8 +54,8 @@ def resume(group: GroupArgument, queue: QueueOption = "", as_json: JsonOption = 
     if as_json:
         print_json({"group_id": group, "was": order.state if order else None, "put_back": back})
     else:
-        typer.echo(f"{group} was {order.state}" if order else f"{group} was neither paused nor cancelled", nl=False)
-        typer.echo(f"; {len(back)} cancelled jobs put back." if back else ".")
+        say(f"{group} was {order.state}" if order else f"{group} was neither paused nor cancelled", nl=False)
+        say(f"; {len(back)} cancelled jobs put back." if back else ".")
 
 
 def _answer(order: Order, text: str, as_json: bool) -> None:
@@ -64,4 +64,4 @@ def _answer(order: Order, text: str, as_json: bool) -> None:
     if as_json:
         print_json(asdict(order))
     else:
-        typer.echo(text)
+        say(text)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, epilog, print_json, program, remark, standard_error, standard_output
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json, program, remark, say, standard_error, standard_output
 from nc_latent_tod.errors import ConfigError
 
 app = typer.Typer()
@@ -79,7 +79,7 @@ def _packaged_quickstart(out: Path, *, fresh: bool, as_json: bool) -> None:
         print_json(dict(done.summary))
         return
     standard_output().print(show_scores(done.scores, only=SHOWN))
-    typer.echo(f"""
+    say(f"""
 dataset  {done.summary['dataset']}
 figures  {done.folder}/summary.json
 
@@ -115,7 +115,7 @@ def simulate(
     if as_json:
         print_json(written)
     else:
-        typer.echo("{dialogues} dialogues with {turns} turns in {logs}, gold labels in {gold}".format(**written)
+        say("{dialogues} dialogues with {turns} turns in {logs}, gold labels in {gold}".format(**written)
                    + (f", goals and database in {written['data']}" if with_goals else ""))
 
 
@@ -135,4 +135,4 @@ def train_tiny(
     with LiveProgress(standard_error()) as progress:
         checkpoint = train(out, steps=steps, seed=seed, schema=schema, entities=entities, wording=wording,
                            report=progress.training)
-    typer.echo(f"The checkpoint is in {checkpoint}: name it as model.model_name_or_path, with model_type huggingface.")
+    say(f"The checkpoint is in {checkpoint}: name it as model.model_name_or_path, with model_type huggingface.")

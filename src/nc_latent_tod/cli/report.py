@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import ManifestOption, epilog
+from nc_latent_tod.cli.console import ManifestOption, epilog, say
 
 app = typer.Typer()
 
@@ -45,4 +45,4 @@ def report(
                          max_dialogues=max_dialogues)
     target = to or Path(f"{group}.html")
     size = write_page(found, target)
-    typer.echo(f"{target}: {found.dialogues} dialogues, {found.turns} turns, {size / 1e6:.1f} MB. Open it in a browser.")
+    say(f"{target}: {found.dialogues} dialogues, {found.turns} turns, {size / 1e6:.1f} MB. Open it in a browser.")

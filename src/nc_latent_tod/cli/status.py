@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import INTERRUPTED, JsonOption, QueueOption, epilog, print_json, remark, standard_output
+from nc_latent_tod.cli.console import INTERRUPTED, JsonOption, QueueOption, epilog, print_json, remark, say, standard_output
 from nc_latent_tod.errors import RetryableError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def workers(queue: QueueOption = "", as_json: JsonOption = False) -> None:
     elif found:
         standard_output().print(workers_table(found, time.time()))
     else:
-        typer.echo("No worker: start one with nc-latent-tod work.")
+        say("No worker: start one with nc-latent-tod work.")
 
 
 def _watch(queue: Queue, *, as_json: bool) -> None:

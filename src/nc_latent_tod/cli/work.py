@@ -18,6 +18,7 @@ from nc_latent_tod.cli.console import (
     log_to,
     print_json,
     remark,
+    say,
     standard_error,
 )
 from nc_latent_tod.errors import RetryableError
@@ -54,9 +55,9 @@ def enqueue(
     if as_json:
         print_json({"enqueued": new, "already_there": known})
         return
-    typer.echo(f"{len(new)} enqueued, {len(known)} already there.")
+    say(f"{len(new)} enqueued, {len(known)} already there.")
     if known and (dead := len(opened.status().dead)):
-        typer.echo(f"{dead} jobs of this queue are dead letters: see nc-latent-tod dlq list.")
+        say(f"{dead} jobs of this queue are dead letters: see nc-latent-tod dlq list.")
 
 
 @app.command(epilog=epilog("nc-latent-tod work", "nc-latent-tod work --drain --workers 2 --metrics-port 9100"))
@@ -108,7 +109,7 @@ def work(
     summary, signum = run_queue(opened, trust=trust, lease_s=lease, drain=drain, max_jobs=max_jobs, as_json=as_json,
                                 metrics=metrics)
     counts = asdict(summary)
-    typer.echo(json.dumps({"event": "end", **counts}) if as_json else ", ".join(f"{n} {name}" for name, n in counts.items()))
+    say(json.dumps({"event": "end", **counts}) if as_json else ", ".join(f"{n} {name}" for name, n in counts.items()))
     if drain and signum:  # not 0: what waits for the end of the queue must not go on, and Kubernetes start another pod
         raise typer.Exit(SIGNAL_EXIT + signum)
     left = opened.status() if drain else None

@@ -25,6 +25,17 @@ class GoldSection(Section):
     format: Literal["auto", "multiwoz", "sgd", "labels"] = "auto"
 
 
+class CorrectionsSection(Section):
+    """What a person corrected: it stands before the labels of every round, and is learnt from with a weight of its own."""
+
+    group_id: str = Field(pattern=NAME_PATTERN)
+    """The group that the corrections were pulled into, over the same dialogues."""
+    manifest: Place | None = None
+    """Where it is: a folder, or dynamo:TABLE; the rounds' own manifest where left out."""
+    weight: PositiveInt = 5
+    """A corrected turn counts as so many others."""
+
+
 class StopSection(Section):
     """When rounds are enough."""
 
@@ -63,6 +74,7 @@ class Em(Section):
     """The same for rounds after round 0; as `temperature` where left out. Scores of several terms need a higher one."""
     validation_dialogues: PositiveInt | None = None
     """Held out of learning, to stop it: 64 or a tenth of few where left out."""
+    corrections: CorrectionsSection | None = None
     gold: GoldSection | None = None
     stop: StopSection = StopSection()
 
@@ -114,7 +126,8 @@ def job_of(config: Em, number: int, model: Mapping[str, Any] | None, *, split: s
 
 def finetune_of(config: Em, dataset: str, start: str | None, source: str = "em.json") -> Finetune:
     """The fine-tuning on `dataset`, from the model `start` or the configured one. Raises `ConfigError`."""
-    data = merged(config.finetune or {}, {"data": {"dataset": dataset}})
+    weight = {"human_weight": config.corrections.weight} if config.corrections else {}
+    data = merged(merged({"data": weight}, config.finetune or {}), {"data": {"dataset": dataset}})
     return parse_finetune(merged(data, {"model": {"model_name_or_path": start}}) if start else data, f"{source}, finetune")
 
 

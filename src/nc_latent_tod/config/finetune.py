@@ -37,6 +37,8 @@ class DataSection(Section):
     heldout_split: str = "validation"
     """Held-out self-labels that decide when to stop; a dataset without this split is trained on for all steps."""
     also: tuple[AlsoSection, ...] = ()
+    human_weight: PositiveInt = 1
+    """A turn that a person corrected is drawn as often as so many others."""
     minimum_labels: PositiveInt = 32
     """A run stops at once where a task has fewer labelled turns to learn from."""
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 
 from nc_latent_tod.manifests import ManifestEntry
 from nc_latent_tod.publishing.abstention import Abstention
 from nc_latent_tod.publishing.partitions import schemas_differ
 from nc_latent_tod.publishing.rows import DELETED
 from nc_latent_tod.ranking.confidence import TASKS
+from nc_latent_tod.system.visible import one_line
 
 _BINS = 10
 _BAR = 40  # characters of the longest bar
@@ -68,7 +71,7 @@ def data_card(name: str, *, group_id: str, entries: Sequence[ManifestEntry], spl
         f"Group `{group_id}`, {len(entries)} runs:",
         *_runs(entries),
         *_reused(entries),
-        f"Left out: {', '.join(left_out) or 'nothing'}.",
+        f"Left out: {', '.join(map(_plain, left_out)) or 'nothing'}.",
         _table(("configuration", "turns"), list(fingerprints.items())),
         "## Licence",
         f"`{license}`." if license else "Not stated by whoever published this. The licence of the source dialogues applies.",
@@ -168,6 +171,12 @@ def _bar(count: int, most: int) -> str:
     return f"{count:>7} {'#' * round(_BAR * count / most)}".rstrip()
 
 
+def _plain(text: object) -> str:
+    """Text of others in Markdown: markup is shown, not obeyed, and a line stays one."""
+    shown = escape(one_line(str(text)), quote=False)
+    return re.sub(r"([\\`*_\[\]])", r"\\\1", shown) if re.search(r"[<&`*\[\]]", str(text)) else shown
+
+
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *[[str(cell).replace("|", "\\|") for cell in row] for row in rows]]
+    lines = [header, ["---"] * len(header), *[[_plain(cell).replace("|", "\\|") for cell in row] for row in rows]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import filecmp
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nc_latent_tod.errors import ConfigError, RetryableError
-from nc_latent_tod.system.durable import move
+from nc_latent_tod.system.durable import move_tree, scratch_folder
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -22,24 +20,19 @@ def save_whole(dataset: DatasetDict, card: str, folder: Path) -> tuple[Path, boo
 
     Raises `ConfigError` where a different folder is in the way, `RetryableError` where the disk refuses.
     """
-    temporary: Path | None = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        with no_progress_bars():
+        with scratch_folder(folder.parent, folder.name) as temporary, no_progress_bars():
             dataset.save_to_disk(str(temporary / "data"))
-        (temporary / "data" / "README.md").write_text(card, "utf-8")
-        if not folder.exists():
-            move(temporary / "data", folder)
-            return folder, False
-        if different := differing_file(temporary / "data", folder):
-            raise ConfigError(f"{folder} is there already and differs ({different}). Publish to another folder, or remove it.")
-        return folder, True
+            (temporary / "data" / "README.md").write_text(card, "utf-8")
+            if not folder.exists():
+                move_tree(temporary / "data", folder)
+                return folder, False
+            if different := differing_file(temporary / "data", folder):
+                raise ConfigError(f"{folder} is there already and differs ({different}). Publish to another folder, or remove "
+                                  "it.")
+            return folder, True
     except OSError as error:
         raise RetryableError(f"Cannot write the dataset to {folder}: {error}.") from error
-    finally:
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

@@ -1,42 +1,26 @@
 """A report as one self-contained HTML file: no network, no markup from labels, and a policy that forbids both.
 
-What is fixed is written here, escaped; dialogues are embedded as JSON and shown by the page's own script as text only. The
-content security policy allows that one script by its hash.
+What is fixed is written here, escaped; dialogues are embedded as JSON and shown by the page's own script as text only.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from html import escape
-from importlib import resources
-from string import Template
-
 from nc_latent_tod import __version__
 from nc_latent_tod.reporting.collect import Report
 from nc_latent_tod.reporting.sections import sections
+from nc_latent_tod.system.html_page import html_page
 
 
 def page(report: Report) -> str:
     """The whole file as text. Equal reports give equal pages."""
-    script = _asset("page.js")
     finished = max((run.finished_at for run in report.runs), default="")
-    return Template(_asset("page.html")).substitute(
-        title=escape(f"Labels of {report.group_id}"),
-        subtitle=escape(f"{_counted(len(report.runs), 'run')}, {_counted(report.dialogues, 'dialogue')}, "
-                        f"{_counted(report.turns, 'turn')}" + (f"; last run finished {finished[:16]}" if finished else "")),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(), style=_asset("page.css"),
-        body="\n".join(sections(report)), explained=escape(_explained(report)), data=_embedded(report.shown), script=script,
-        footer=escape(f"nc_latent_tod {__version__}. No human label was read in making these labels"
-                      + ("; annotations were read to score them." if report.scores else ".")))
-
-
-def _embedded(data: Sequence[Mapping]) -> str:
-    """JSON that cannot end its script element: no `<`, and nothing outside ASCII."""
-    text = json.dumps(data, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return html_page(
+        "report", report.shown, markup="\n".join(sections(report)), title=f"Labels of {report.group_id}",
+        subtitle=f"{_counted(len(report.runs), 'run')}, {_counted(report.dialogues, 'dialogue')}, "
+                 f"{_counted(report.turns, 'turn')}" + (f"; last run finished {finished[:16]}" if finished else ""),
+        explained=_explained(report),
+        footer=f"nc_latent_tod {__version__}. No human label was read in making these labels"
+               + ("; annotations were read to score them." if report.scores else "."))
 
 
 def _explained(report: Report) -> str:
@@ -49,7 +33,3 @@ def _explained(report: Report) -> str:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def _asset(name: str) -> str:
-    return (resources.files("nc_latent_tod") / "data" / "report" / name).read_text("utf-8").rstrip("\n")

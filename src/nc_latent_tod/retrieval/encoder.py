@@ -65,7 +65,7 @@ class _AnySentenceTransformer:
     def __init__(self, source: str, device: str | None) -> None:
         from sentence_transformers import SentenceTransformer
 
-        self.model = SentenceTransformer(source, device=device)
+        self.model = SentenceTransformer(source, device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True})
         self.tokenizer = self.model.tokenizer
         self.dimension = int(self.model.get_embedding_dimension() or 0)
         self.settings = str(list(self.model))

@@ -44,8 +44,9 @@ class MeanPooled:
     def __init__(self, folder: Path, device: str | None = None) -> None:
         transformers_logging.disable_progress_bar()
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model: Any = AutoModel.from_pretrained(str(folder), local_files_only=True).to(self.device).eval()
-        self.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        self.model: Any = AutoModel.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False,
+                                               use_safetensors=True).to(self.device).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         self._normalises = len(json.loads((folder / "modules.json").read_text())) - 1  # once a module, and once at the end
         self._longest = json.loads((folder / "sentence_bert_config.json").read_text()).get("max_seq_length")
         self.settings = f"mean of {self._longest} tokens at most, {self._normalises} times normalised"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ _LABELS = "simulated/gold.jsonl.gz"
 
 def bootstrap_config(corpus: str, schema: str, entities: str | None, *, out: Path, split: str | None = None,
                      base: str | None = None, steps: int = 600, min_confidence: float = 0.6,
-                     proposal_weight: float = 8.0, gold: str | None = None, seed: int = 0, workers: int = 1) -> Em:
+                     proposal_weight: float = 8.0, gold: str | None = None, seed: int = 0, workers: int = 1,
+                     corrections: Mapping[str, Any] | None = None) -> Em:
     """What `em` runs to label `corpus` from nothing. Raises `ConfigError` or `CorpusError`.
+
+    `corrections`: group, manifest and weight of what a person corrected.
 
     Without `base`, weights of proposals alone are learnt. With it, that model is fine-tuned on labels that are at least
     `min_confidence` sure and on those in `out`/simulated, and rounds after round 0 rank by its joint noisy channel and
@@ -31,7 +35,8 @@ def bootstrap_config(corpus: str, schema: str, entities: str | None, *, out: Pat
     rounds: dict[str, Any] = {
         "name": "bootstrap", "job": {"data": data, "dst": alone, "act_tag": alone, "seed": seed}, "ranker": True,
         "workers": workers, "threads": 1 if base is None else None, "partition": 100,
-        "min_confidence": min_confidence, **({"gold": {"path": gold}} if gold else {})}
+        "min_confidence": min_confidence, **({"gold": {"path": gold}} if gold else {}),
+        **({"corrections": dict(corrections)} if corrections else {})}
     if base is None:
         return parse_em(rounds, "bootstrap")
     reading = {"model": {"model_type": "huggingface", "torch_dtype": "float32"}, "retriever": {"type": "none"},

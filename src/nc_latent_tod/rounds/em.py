@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nc_latent_tod.annotation.overlay import corrections_of
 from nc_latent_tod.api.backends import dialogues_of, schema_of
-from nc_latent_tod.api.connect import open_manifest
+from nc_latent_tod.api.connect import manifest_at, open_manifest
+from nc_latent_tod.api.groups import labels_of, rows_of
 from nc_latent_tod.api.quickstart import enqueue
 from nc_latent_tod.config.em import Em, finetune_of, group, job_of
 from nc_latent_tod.config.job import Job
 from nc_latent_tod.corpus.gold.load import GoldTurns, load_gold
-from nc_latent_tod.corpus.label_files import read_examples
 from nc_latent_tod.corpus.load import partitions
 from nc_latent_tod.errors import ConfigError, RetryableError
 from nc_latent_tod.evaluation.labels.agreement import Agreement, Health, Labels, agreement, health, issue_row, issues
 from nc_latent_tod.evaluation.labels.scores import compare, pair, score
-from nc_latent_tod.manifests import Manifest
+from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.publishing.publish import publish
 from nc_latent_tod.ranking.confidence import TASKS
 from nc_latent_tod.rounds.ranker import learn_ranker
@@ -104,6 +105,8 @@ def keep_config(config: Em, out: Path) -> Path:
     """Write OUT/em.json, which says what the rounds there are of; its path. Raises `ConfigError` where it says something else.
     """
     path, now = out / "em.json", json.loads(config.model_dump_json(exclude=_MAY_CHANGE))
+    if config.corrections is None:
+        del now["corrections"]  # as folders of earlier versions have it
     if path.is_file() and (before := json.loads(path.read_text("utf-8"))) != now:
         changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
         raise ConfigError(f"{out} holds the rounds of another configuration: {', '.join(changed)} changed. Restore the old "
@@ -119,8 +122,20 @@ def _label(config: Em, out: Path, number: int, model: Mapping[str, Any] | None, 
     grows = not number and any(job.manifest.seed_retrievers_from_manifest for job in jobs[1:])
     for stage in [jobs[:1], jobs[1:]] if grows else [jobs]:  # the later jobs may begin with the labels of the first
         _work(stage, manifest, out / "queue", config, steps)
-    entries = manifest.entries(group(config, number))
-    return {e.turn.key: e for entry in entries for e in read_examples(entry.labels_url, entry.sha256)}
+    for entry in _corrections(config, out):
+        manifest.add(replace(entry, group_id=group(config, number)))
+    return {e.turn.key: e for e in labels_of(manifest.entries(group(config, number)))}
+
+
+def _corrections(config: Em, out: Path) -> list[ManifestEntry]:
+    """The entries of what a person corrected. Raises `ConfigError` where there are none, and they are asked for."""
+    if config.corrections is None:
+        return []
+    where, group_id = config.corrections.manifest or f"{out}/manifest", config.corrections.group_id
+    found = [entry for entry in manifest_at(where, group_id).entries(group_id) if entry.label_source]
+    if not found:
+        raise ConfigError(f"The group {group_id!r} in {where} (corrections) has no corrections: `annotate pull` brings them.")
+    return found
 
 
 def _work(jobs: Sequence[Job], manifest: Manifest, path: Path, config: Em, steps: Steps) -> None:
@@ -198,8 +213,11 @@ def _learn(config: Em, out: Path, number: int, done: Round, labels: Labels, step
     if config.ranker:
         steps.say(f"round {number}: learning weights of proposals from {len(labels)} turns")
         schema = schema_of(job_of(config, number, None, out=str(out)))
-        weights = {"proposal_ranker": learn_ranker(labels, schema, out / f"round_{number + 1}",
-                                                   config.temperature_of(number))}
+        rows = rows_of(open_manifest(job_of(config, number, None, out=str(out)).manifest).entries(group(config, number)))
+        weights = {"proposal_ranker": learn_ranker(
+            {e.turn.key: e for e in rows if not e.label.is_human}, schema, out / f"round_{number + 1}",
+            config.temperature_of(number), corrected=corrections_of(rows),
+            weight=config.corrections.weight if config.corrections else 1)}
     if config.finetune is None:
         return weights
     start = done.model.get("model_name_or_path") if config.start_from == "previous" and number else None

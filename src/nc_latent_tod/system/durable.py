@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
+
+_ABANDONED_S = 3600.0  # a scratch folder that nobody has written to for so long
 
 
 def write_new(path: Path, text: str, *, durable: bool = True) -> None:
@@ -63,16 +67,31 @@ def remove_own(folder: Path, own: re.Pattern[str]) -> list[str]:
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
-    """A new folder in `parent`, to be written and then moved; deleted at the end unless it was, as are those of killed ones."""
+    """A new folder in `parent`, to be written and then moved; deleted at the end unless it was.
+
+    Those that killed processes left there an hour ago or earlier are deleted too.
+    """
     parent.mkdir(parents=True, exist_ok=True)
-    for old in parent.glob(f".{name}-????????.scratch"):
-        shutil.rmtree(old, ignore_errors=True)
+    for old in parent.glob(f".{glob.escape(name)}-????????.scratch"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - old.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(old, ignore_errors=True)
     made = parent / f".{name}-{uuid4().hex[:8]}.scratch"
     made.mkdir()
     try:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def move_tree(source: Path, target: Path) -> None:
+    """Rename a folder within one file system so that a power cut leaves it whole under the new name, or under the old one."""
+    for place, _, files in os.walk(source):
+        for name in files:
+            with open(os.path.join(place, name), "rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(place))
+    move(source, target)
 
 
 def move(source: Path, target: Path) -> None:

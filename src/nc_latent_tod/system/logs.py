@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from nc_latent_tod.system.visible import one_line, visible
+
 _WITH_OWN_HANDLERS = ("huggingface_hub", "transformers", "datasets")
 
 _fields: ContextVar[dict[str, Any] | None] = ContextVar("log_fields", default=None)
@@ -45,6 +47,19 @@ class JsonLines(logging.Formatter):
         return json.dumps(data, default=str)
 
 
+class OneLine(logging.Formatter):
+    """A record as one line for people, but for its traceback: a newline or an escape in a message forges no other line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name of the standard library
+        """The line."""
+        record.message = one_line(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The traceback, with what it holds of others shown as escapes."""
+        return visible(super().formatException(ei))
+
+
 class _OneHandler(logging.Logger):
     """A library's logger whose records go to the root's handler alone, whatever the library sets up for itself."""
 
@@ -73,6 +88,7 @@ def write_json_lines() -> None:
     logging.setLoggerClass(usual)
 
 
+
 def logs_are_json() -> bool:
     """Whether this process's log goes out as JSON."""
     return any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers)
@@ -81,6 +97,6 @@ def logs_are_json() -> bool:
 def notice(text: str) -> bytes:
     """A line for stderr in the form of the log. Takes no lock, so a signal handler may write it."""
     if not logs_are_json():
-        return f"{text}\n".encode()
+        return f"{one_line(text)}\n".encode()
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return json.dumps({"time": now, "level": "info", "logger": __name__, "message": text}).encode() + b"\n"

@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerFast
 
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.labels import Example
-from nc_latent_tod.system.durable import move, scratch_folder
+from nc_latent_tod.system.durable import move_tree, scratch_folder
 from nc_latent_tod.system.files import write_bytes
 from nc_latent_tod.tasks import Order, Task
 from nc_latent_tod.training.mixture import Packer, Part
@@ -134,7 +134,7 @@ class _Run:
             tokenizer = train_tokenizer(self._texts(), self.config.vocabulary)
         with scratch_folder(self.out, "tokenizer") as temporary:  # renamed whole: a killed run would leave half of it
             tokenizer.save_pretrained(temporary)
-            move(temporary, folder)
+            move_tree(temporary, folder)
         return tokenizer
 
     def _digest(self) -> str:

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from nc_latent_tod.api.own_logs import GROUP, Control, Labelled, label_logs, write_report
-from nc_latent_tod.cli.console import print_json, program, standard_error, standard_output
+from nc_latent_tod.cli.console import print_json, program, say, standard_error, standard_output
 from nc_latent_tod.cli.stop import orderly_stop
 from nc_latent_tod.cli.views.progress import LiveProgress
 from nc_latent_tod.cli.views.tables import duration
@@ -33,7 +32,7 @@ def label_own_logs(folder: Path, logs: str, schema: str | None, entities: str | 
     report = write_report(folder, done)
     failed = f", of which {done.published.failed_turns} with a failed task" if done.published.failed_turns else ""
     again = next((e.turn for e in done.examples if e.label.change), done.examples[0].turn)
-    typer.echo(f"""
+    say(f"""
 {done.published.dialogues} dialogue(s), {done.published.turns} turns{failed}, in {duration(done.seconds)}
 dataset  {done.published.path}
 report   {report}: open it in a browser

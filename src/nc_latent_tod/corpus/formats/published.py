@@ -23,6 +23,7 @@ STATE = "state"
 NOT_PUBLISHED = "not_published"
 
 _DELETED = "[DELETE]"
+_SOURCE = "label_source"  # only where a person corrected some labels
 _COLUMNS = ("dialogue_id", "turn_id", "system_utterances", "user_utterances", "system_response", "slot_values",
             "turn_slot_values", "last_slot_values", "system_response_acts", "delexicalised_response", "failures", "run_id")
 
@@ -55,7 +56,7 @@ def _examples(data: Dataset, name: str) -> list[Example]:
     if missing:
         raise CorpusError(f"{name}: no column {', '.join(missing)}: no dataset that `publish` made, so there are no labels "
                           "to train on.")
-    return [_example(row) for row in data.select_columns(list(_COLUMNS))]
+    return [_example(row) for row in data.select_columns([*_COLUMNS, *({_SOURCE} & set(data.column_names))])]
 
 
 def _example(row: Mapping[str, Any]) -> Example:
@@ -69,7 +70,8 @@ def _example(row: Mapping[str, Any]) -> Example:
         change={service: {slot: None if value == _DELETED else value for slot, value in slots.items()}
                 for service, slots in _slots(change).items()},
         delexicalised_response=row["delexicalised_response"] or "",
-        tasks={task: TaskLabel((), None, failure=reason) for task, reason in failures.items()})
+        tasks={task: TaskLabel((), None, failure=reason) for task, reason in failures.items()},
+        provenance={_SOURCE: "human"} if row.get(_SOURCE) == "human" else {})
     turn = Turn(row["dialogue_id"], row["turn_id"], before[-1] or "", row["user_utterances"][-1], row["system_response"] or "")
     return Example(turn, prior, label, run_id=row["run_id"])
 

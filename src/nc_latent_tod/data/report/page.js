@@ -58,11 +58,15 @@
     if (data.said) box.append(el("div", "say system", data.said));
     box.append(el("div", "say user", data.user),
       line("change", ...chips(data.change.map(([s, k, v, p]) => [entry(s, k, v), p]))));
+    if (data.corrected)
+      box.append(line(`corrected${data.corrected.by ? " by " + data.corrected.by : ""} in round ${data.corrected.round}; predicted`,
+        ...chips(data.corrected.change.map(([s, k, v]) => [entry(s, k, v), null]))));
     if (data.gold && data.tasks.dst && data.tasks.dst.right !== true)
       box.append(line("annotated", ...chips(data.gold.change.map(([s, k, v]) => [entry(s, k, v), null]))));
     box.append(line("state", ...chips(state)), ...task("change", data.tasks.dst));
     if (data.system) box.append(el("div", "say system", data.system));
     box.append(line("acts", ...chips(data.acts.map((a) => [act(a), a[4]]))));
+    if (data.corrected) box.append(line("predicted", ...chips(data.corrected.acts.map((a) => [act(a), null]))));
     if (data.gold && data.gold.acts && data.tasks.act_tag && data.tasks.act_tag.right !== true)
       box.append(line("annotated", ...chips(data.gold.acts.map((a) => [act(a), null]))));
     box.append(...task("acts", data.tasks.act_tag));

@@ -17,8 +17,8 @@ def token_counter(name_or_path: str) -> tuple[Callable[[Sequence[str]], list[int
     """Return a counter of tokens and the model's context length in tokens. Raises `ModelError`."""
     source, is_local = locate(name_or_path)
     with explained(name_or_path, "configuration"):
-        config = AutoConfig.from_pretrained(source, local_files_only=is_local)
+        config = AutoConfig.from_pretrained(source, local_files_only=is_local, trust_remote_code=False)
     with explained(name_or_path, "tokenizer"):
-        tokens = TextTokens(AutoTokenizer.from_pretrained(source, local_files_only=is_local))
+        tokens = TextTokens(AutoTokenizer.from_pretrained(source, local_files_only=is_local, trust_remote_code=False))
     positions = getattr(config.get_text_config(), "max_position_embeddings", None) or UNBOUNDED
     return lambda texts: [len(ids) for ids in tokens.encode_all(texts)], positions - len(tokens.leading)

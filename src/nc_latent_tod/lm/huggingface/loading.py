@@ -30,12 +30,13 @@ def load_parts(name_or_path: str, *, dtype: str, device_map: Any, attn_implement
         require("peft", f"the adapter {adapter!r}")
     source, is_local = locate(name_or_path)
     with explained(name_or_path, "configuration"):
-        config = AutoConfig.from_pretrained(source, local_files_only=is_local)
+        config = AutoConfig.from_pretrained(source, local_files_only=is_local, trust_remote_code=False)
     with explained(name_or_path, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local)
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local, trust_remote_code=False)
     with explained(name_or_path, "weights"):
         loaded: Any = AutoModelForCausalLM.from_pretrained(source, config=config, local_files_only=is_local,
-                                                           output_loading_info=True, **options)
+                                                           output_loading_info=True, trust_remote_code=False,
+                                                           use_safetensors=True, **options)
     model, report = loaded
     _refuse_untrained(name_or_path, report)
     if adapter is not None:

@@ -36,10 +36,17 @@ def _message(name_or_path: str, part: str, error: BaseException) -> str:
     def caused_by(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
+    if "trust_remote_code" in str(error):
+        return (f"the {part} of the model {name_or_path!r} needs code of its own, which is never run here. Take a model that "
+                "transformers knows by itself, or serve this one elsewhere and use it with model_type 'openai'.")
+    folder = Path(name_or_path).expanduser()
+    if part == "weights" and "no file named" in str(error) and (any(folder.glob("*.bin")) or not folder.is_dir()):
+        return (f"the model {name_or_path!r} has no weights in the safetensors format. Pickled weights are not read, for they "
+                "may hold code: load the model once where you trust it, and save_pretrained it.")
     if caused_by(torch.OutOfMemoryError) or "can't allocate memory" in str(error):
         return (f"the model {name_or_path!r} does not fit the memory of this machine: {_first_line(error)}. Load it with "
                 "dtype bfloat16, with load_in_8bit or load_in_4bit, with device_map 'auto', or take a smaller model.")
-    if Path(name_or_path).expanduser().is_dir():
+    if folder.is_dir():
         return _local_message(name_or_path, part, error)
     if caused_by(GatedRepoError):
         return (f"the model {name_or_path!r} is gated on the Hub. Accept its terms at https://huggingface.co/{name_or_path}, "

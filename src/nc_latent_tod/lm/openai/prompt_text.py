@@ -32,7 +32,7 @@ class PromptTexts:
         from nc_latent_tod.lm.tokenising import TextTokens
 
         try:
-            self._tokens = TextTokens(AutoTokenizer.from_pretrained(tokenizer))
+            self._tokens = TextTokens(AutoTokenizer.from_pretrained(tokenizer, trust_remote_code=False))
         except (OSError, ValueError) as error:
             raise ModelError(f"the tokenizer {tokenizer!r} (server.tokenizer) cannot be loaded: {error}. Give the folder or "
                              "Hub id of the model that the server has.") from error

@@ -58,7 +58,8 @@ def gather(config: Finetune) -> Material:
     turns = chosen_split(splits, config.data.split, config.data.dataset)
     also = [_label_file(part.labels) for part in config.data.also]
     own = 1 - sum(part.share for part in config.data.also)
-    train = [(own, _by_task(turns, names))] + [(part.share, _by_task(more, names))
+    drawn = [example for example in turns for _ in range(config.data.human_weight if example.label.is_human else 1)]
+    train = [(own, _by_task(drawn, names))] + [(part.share, _by_task(more, names))
                                               for part, more in zip(config.data.also, also, strict=True)]
     _check_enough(train, config)
     heldout = splits.get(config.data.heldout_split, [])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_latent_tod.errors import ConfigError, ModelError
-from nc_latent_tod.system.durable import move, remove_own, scratch_folder
+from nc_latent_tod.system.durable import move_tree, remove_own, scratch_folder
 from nc_latent_tod.system.files import write_bytes
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class RunFolder:
             if left := _remove_checkpoint(self.checkpoint):
                 raise ConfigError(f"{self.checkpoint} is to be replaced and holds {left[0]}, which no run has written: move it "
                                   "away, and run the same command again.")
-            move(temporary, self.checkpoint)
+            move_tree(temporary, self.checkpoint)
         write_bytes(self.folder / "finetuned.json", f"{json.dumps(asdict(record), indent=2)}\n".encode())
         for path in self.checkpoints.glob("checkpoint-*"):
             _remove_checkpoint(path)
@@ -114,7 +114,10 @@ def _remove_checkpoint(folder: Path) -> list[str]:
 
 def identity_of(config: Any) -> dict[str, Any]:
     """What tells runs apart, as JSON data: every option that can change a weight."""
-    return config.model_dump(mode="json", exclude=_NOT_OF_A_RUN)  # type: ignore[no-any-return]
+    identity: dict[str, Any] = config.model_dump(mode="json", exclude=_NOT_OF_A_RUN)
+    if identity["data"]["human_weight"] == 1:
+        del identity["data"]["human_weight"]  # runs from before there were corrections keep their identity
+    return identity
 
 
 def fingerprint_of(identity: Mapping[str, Any]) -> str:
