@@ -351,6 +351,18 @@ def test_apply_makes_a_group_that_holds_the_corrections_and_the_first_one_stays(
     assert {type(e) for e in with_corrections(rows_of(runs_of(manifest, "g2")))} == {Example}
 
 
+def test_apply_into_a_group_of_other_corrections_is_refused(manifest, folder):
+    pulled(manifest, folder)
+    apply_corrections("g", "g2", manifest=manifest)
+    pulled(manifest, folder)
+    before = stored(manifest)
+
+    with pytest.raises(ConfigError, match="by other corrections"):
+        apply_corrections("g", "g2", manifest=manifest)
+
+    assert stored(manifest) == before
+
+
 def test_round_1_of_the_relabelled_group_follows_round_0(manifest, folder):
     made = pulled(manifest, folder)
     apply_corrections("g", "g2", manifest=manifest)

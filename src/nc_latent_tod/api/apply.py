@@ -42,9 +42,9 @@ def apply_corrections(group_id: str, out_group: str, *, manifest: str, schema: s
                       tell: Callable[[str], None] = lambda note: None) -> Applied:
     """Learn from a group's corrections and label all its turns anew as the group `out_group`, which takes the corrections over.
 
-    Readings are those that rules propose, or those that a model gave before. Runs that are in `out_group` already are left as
-    they are, so a killed call goes on. Raises `ConfigError` where there is nothing to learn from, `out_group` is of something
-    else, or the schema or entity table is not that of the labels.
+    Readings are those that rules propose, or those that a model gave before. Runs that are in `out_group` already by the same
+    corrections are left as they are, so a killed call goes on. Raises `ConfigError` where there is nothing to learn from,
+    `out_group` is of something else, or the schema or entity table is not that of the labels.
     """
     manifest_section(manifest, out_group)  # refuses a name that no group can have
     if out_group == group_id:
@@ -93,11 +93,14 @@ def _relabelled_run(stored: Manifest, entry: ManifestEntry, rows: Sequence[Examp
                                      provenance=provenance) for e in turns]
     was = {e.turn.key: e.label.change for e in before}
     changed = sum(e.label.change != was[e.turn.key] for e in new)
-    if stored.entry(out_group, entry.run_id) is not None:
-        return len(new), changed
     folder = posixpath.dirname(entry.labels_url)
     made_from = json.dumps([out_group, entry.sha256, dict(taught.changes), dict(taught.acts)], sort_keys=True)
     url = f"{folder}/{entry.run_id}-{out_group}-{hashlib.sha256(made_from.encode()).hexdigest()[:12]}.jsonl.gz"
+    if known := stored.entry(out_group, entry.run_id):
+        if known.labels_url != url:
+            raise ConfigError(f"The group {out_group!r} holds labels already, and by other corrections: it is left as it is. "
+                              "Name a new group with --out-group.")
+        return len(new), changed
     order = {e.turn.key: place for place, e in enumerate(before)}
     sha256 = write_examples(url, sorted(new, key=lambda e: order[e.turn.key]))
     stored.add(replace(

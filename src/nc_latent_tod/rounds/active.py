@@ -61,7 +61,8 @@ def untouched_dialogues(ids: Sequence[str], count: int) -> frozenset[str]:
 
 
 def _drawn(dialogue_id: str) -> bytes:
-    return hashlib.sha256(f"untouched/{dialogue_id}".encode("utf-8", "surrogatepass")).digest()
+    """As `publish` draws validation dialogues, with seed 0."""
+    return hashlib.sha256(f"0/{dialogue_id}".encode("utf-8", "surrogatepass")).digest()
 
 
 def simulated(dialogues: Dialogues, menus: Menus, gold: GoldTurns, plan: Plan, vectors: Mapping[tuple[str, int], np.ndarray],
