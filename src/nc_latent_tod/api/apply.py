@@ -25,6 +25,8 @@ from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.system.files import write_bytes
 
+_FEW = 150  # corrected turns: with fewer, SGD's labels became worse and MultiWOZ's better
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -57,6 +59,9 @@ def apply_corrections(group_id: str, out_group: str, *, manifest: str, schema: s
     known = load_schema(schema) if schema else schema_of_group(stored, group_id)
     menus = menus_of(entries, known, entities)
     tell(f"learning from {len(corrected)} corrected turns")
+    if len(corrected) < _FEW:
+        tell(f"note: in trials fewer than {_FEW} corrected turns helped one corpus and harmed another (docs/annotation.md): "
+             "compare the two groups where you know the truth, or correct more.")
     labels = list(by_dialogue(with_corrections(rows)).values())
     taught = learnt(menus, labels, corrected)
     made = [_relabelled_run(stored, entry, rows, menus, taught, corrected, out_group)
