@@ -12,7 +12,7 @@ from toy_labelling import ANSWERS, corpus, turns
 
 from nc_latent_tod.config.sections import OutputSection
 from nc_latent_tod.corpus.label_files import read_examples
-from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError
+from nc_latent_tod.errors import ConfigError, DamagedError, InterruptedJobError, LeaseLostError, RetryableError
 from nc_latent_tod.lm.scripted import ScriptedLM
 from nc_latent_tod.manifests.local import LocalManifest
 from nc_latent_tod.pipeline.checkpoint import Checkpoint
@@ -154,17 +154,32 @@ def test_of_two_racing_runs_one_is_entered_and_both_return_it(tmp_path):
 
     def run():
         ready = backends(tmp_path)
-        together = replace(ready, dialogues=lambda: (both_loaded.wait(10), ready.dialogues())[1])
+        together = replace(ready, dialogues=lambda: (both_loaded.wait(60), ready.dialogues())[1])
         results.append(run_job(job(tmp_path), together))
 
     racers = [threading.Thread(target=run) for _ in range(2)]
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(30)
+        racer.join(90)
     (entry,) = LocalManifest(tmp_path / "manifest").entries("g")
     assert [result.entry for result in results] == [entry, entry]
     assert len(read_examples(entry.labels_url, entry.sha256)) == 16
+
+
+def test_a_run_whose_checkpoint_the_winner_removed_returns_what_the_winner_entered(tmp_path, monkeypatch):
+    real, winner = Checkpoint.add, []
+
+    def add(self, examples):
+        monkeypatch.setattr(Checkpoint, "add", real)
+        winner.append(run_job(job(tmp_path), backends(tmp_path)).entry)
+        raise RetryableError("Cannot write part-000000: no such file")
+
+    monkeypatch.setattr(Checkpoint, "add", add)
+    result = run_job(job(tmp_path), backends(tmp_path))
+
+    assert [result.entry] == winner == LocalManifest(tmp_path / "manifest").entries("g")
+    assert len(result.examples) == 16
 
 
 def test_of_two_headers_the_first_stands(tmp_path):

@@ -14,7 +14,7 @@ from nc_latent_tod import __version__
 from nc_latent_tod.config.job import Job
 from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.dialogue import Dialogue
-from nc_latent_tod.errors import ConfigError, InterruptedJobError
+from nc_latent_tod.errors import ConfigError, InterruptedJobError, RetryableError
 from nc_latent_tod.labelling.labeller import Known, Labeller, warmup_groups
 from nc_latent_tod.labels import Example
 from nc_latent_tod.manifests import Manifest, ManifestEntry
@@ -94,18 +94,29 @@ def run_job(job: Job, backends: Backends, control: Control | None = None) -> Res
     header = checkpoint.open({**made_by, "seed_run_ids": sorted(seeds)}, fixed=tuple(made_by))
     entries = _entries(seeds, header["seed_run_ids"])
     backends.seeding.seed(labeller, entries)
-    examples, progress = _label(job, dialogues, labeller, checkpoint, control, taken)
+    try:
+        examples, progress = _label(job, dialogues, labeller, checkpoint, control, taken)
+    except RetryableError:  # a worker that finished this run first took the checkpoint away
+        if not (job.manifest.write_to_manifest and backends.manifest.entry(job.manifest.group_id, job.run)):
+            raise
+        return _of_another(job, backends, checkpoint)
     control.check_lease()
     entry = replace(_store(job, examples, tuple(header["seed_run_ids"]), progress), schema_sha256=backends.schema_sha256,
                     made_by=json.dumps(of_labels, sort_keys=True))
     store_embeddings(entry.labels_url, examples, labeller)
     control.check_lease()
     if job.manifest.write_to_manifest and not backends.manifest.add(entry):
-        logger.warning("%s: another worker finished this run first; its labels stand", job.run)
-        entry = _finished(backends.manifest, entry.group_id)[entry.run_id]
-        examples = list(backends.labels(entry))
+        return _of_another(job, backends, checkpoint)
     checkpoint.remove()
     return Result(entry, examples, progress, reused)
+
+
+def _of_another(job: Job, backends: Backends, checkpoint: Checkpoint) -> Result:
+    """The run as another worker finished it first."""
+    logger.warning("%s: another worker finished this run first; its labels stand", job.run)
+    entry = _finished(backends.manifest, job.manifest.group_id)[job.run]
+    checkpoint.remove()
+    return Result(entry, list(backends.labels(entry)))
 
 
 def replay_job(job: Job, backends: Backends, run_id: str, control: Control | None = None) -> Result:
