@@ -76,7 +76,7 @@ def test_nulls_survive_the_way_to_disk_and_the_card_says_how_many(tmp_path):
     assert {row["turn_id"] for row in stored if row["slot_values"] is None} == {1}
     card = (sure.path / "README.md").read_text()
     assert "confidence below 0.7" in card
-    assert "| `turn_slot_values` | 10 of 20 |" in card
+    assert "| turn_slot_values | 10 of 20 |" in card
 
 
 def test_readings_without_rivals_are_warned_of(tmp_path, caplog):

@@ -145,8 +145,8 @@ def _abstention(abstention: Abstention, abstained: Mapping[str, int], turns: int
     if abstention.minimum is None:
         return []
     counts = [(what, f"{abstained.get(task, 0)} of {turns}") for task, what in (
-        ("dst", "`turn_slot_values`"), ("state", "`slot_values`"),
-        ("act_tag", "`system_response_acts`, `delexicalised_response`"))]
+        ("dst", "turn_slot_values"), ("state", "slot_values"),
+        ("act_tag", "system_response_acts, delexicalised_response"))]
     return ["## Left out as too unsure",
             f"Labels with a confidence below {abstention.minimum:g}, and those of failed tasks, are null, and `abstained` says "
             "so: `dst` without the turn's change, `act_tag` without its acts, `state` without the state, which is unknown from "
