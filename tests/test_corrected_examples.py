@@ -29,7 +29,7 @@ def corrected(example: Example) -> Example:
 
 
 def pool(labeller) -> list[Example]:
-    return list(labeller.dst.retriever._examples)
+    return list(labeller.dst.pool.retriever._examples)
 
 
 def test_a_pool_is_seeded_with_the_correction_in_place_of_the_label(tmp_path):
@@ -56,9 +56,9 @@ def test_corrected_examples_come_first_where_they_are_preferred():
     plain, pinned = (inference(StateTracking(SCHEMA, "signatures"), k=3, prefer_human=preferred, minimum_distinct=0)
                      for preferred in (False, True))
     for one in (plain, pinned):
-        one.learn(people)
+        one.pool.learn(people)
 
-    [nearest], [preferred] = (one._retrieve([turn], [{}]) for one in (plain, pinned))
+    [nearest], [preferred] = (one.pool.examples_for([turn], [{}]) for one in (plain, pinned))
 
     assert all(e.label.is_human for e, _ in preferred) and len(preferred) == 3
     assert not all(e.label.is_human for e, _ in nearest)

@@ -16,6 +16,7 @@ from nc_latent_tod.api.pull import pull_corrections
 from nc_latent_tod.cli.workers import run_queue
 from nc_latent_tod.config.em import parse_em
 from nc_latent_tod.config.finetune import parse_finetune
+from nc_latent_tod.config.trust import Trust
 from nc_latent_tod.corpus.formats.published import read_published
 from nc_latent_tod.corpus.gold.load import load_gold
 from nc_latent_tod.corpus.schemas import load_schema
@@ -70,7 +71,7 @@ def first_rival(example: Example) -> dict:
 
 def test_every_round_of_em_holds_the_corrections(corrected, tmp_path):
     def work(queue: Path, workers: int, threads: int | None) -> int:
-        run_queue(open_queue(str(queue)), lease_s=60, drain=True, max_jobs=None)
+        run_queue(open_queue(str(queue)), trust=Trust(), lease_s=60, drain=True, max_jobs=None)
         return 0
 
     nothing = {"model": {"model_type": "none"}}
@@ -97,7 +98,7 @@ def test_em_refuses_a_group_without_corrections(tmp_path):
                        "corrections": {"group_id": "g", "manifest": manifest}})
 
     def work(queue: Path, workers: int, threads: int | None) -> int:
-        run_queue(open_queue(str(queue)), lease_s=60, drain=True, max_jobs=None)
+        run_queue(open_queue(str(queue)), trust=Trust(), lease_s=60, drain=True, max_jobs=None)
         return 0
 
     with pytest.raises(ConfigError, match="has no corrections"):

@@ -62,14 +62,14 @@ def corpus(n: int = 6) -> list[Dialogue]:
 
 def inference(task, lm=None, *, ranking="noisy_channel_joint", n=4, k=2, keep=None, minimum_distinct=None, example_warmup=0,
               add_predictions=True, proposal_weight=0.0, length_normalization="none", counts_tokens=True, retriever=None,
-              sampling=None, propose=None, grammar=None) -> ModelLabeller:
+              sampling=None, propose=None, grammar=None, prefer_human=False) -> ModelLabeller:
     """One task with the scripted model."""
     greedy = ranking == "greedy"
     sampling = sampling or Sampling(n=1 if greedy else n, temperature=0.0 if greedy else 1.0, max_new_tokens=40)
     retriever = retriever or DenseRetriever(WordEncoder(), lambda e: task.retrieval_text(e.turn, e.prior_state))
     lm = lm or ScriptedLM(ANSWERS)
     pool = ExamplePool(task, retriever, k, example_warmup, min(k, 1) if minimum_distinct is None else minimum_distinct,
-                       add_predictions)
+                       add_predictions, prefer_human)
     scorer = Scorer(task, lm, ranking, proposal_weight, length_normalization, counts_tokens)
     return ModelLabeller(task, lm, pool, scorer, sampling, sampling.n if keep is None else keep, propose, grammar)
 
