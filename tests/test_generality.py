@@ -16,8 +16,8 @@ ADAPTERS = ("evaluation/responses/", "corpus/gold/")
 """They score benchmarks and read their gold; labelling does not call them."""
 
 PLAIN_ENGLISH = set(re.findall(r"\w+", """
-    address amount area balance category city date day departure destination duration fare flexible free location name origin phone
-    place pool postcode price ref rent standard temperature the time title train type venue year
+    address amount area balance category city date day departure destination duration fare flexible free location name origin
+    phone place pool postcode price ref rent standard temperature the time title train type venue year
     monday tuesday wednesday thursday friday saturday sunday yes no true false none"""))
 """Words that schemas of many fields share, and words of programs."""
 
