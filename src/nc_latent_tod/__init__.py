@@ -15,6 +15,7 @@ from nc_latent_tod.dialogue import Dialogue, Turn
 from nc_latent_tod.errors import NcLatentTodError
 from nc_latent_tod.labels import Act, Candidate, Example, Label, TaskLabel
 from nc_latent_tod.schema import Intent, Schema, Service, Slot
+from nc_latent_tod.system.version import __version__
 
 if TYPE_CHECKING:
     from nc_latent_tod.api.evaluate import evaluate
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from nc_latent_tod.api.simulate import simulate
     from nc_latent_tod.corpus.load import load_dialogues
     from nc_latent_tod.corpus.schemas import load_schema
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Act", "Candidate", "Dialogue", "Example", "Intent", "Label", "Labels", "NcLatentTodError", "Schema", "Service", "Slot",

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from nc_latent_tod import __version__
 from nc_latent_tod.annotation import corrections
 from nc_latent_tod.annotation.form import Form
 from nc_latent_tod.annotation.rounds import Round
@@ -18,6 +17,7 @@ from nc_latent_tod.labels import ACT_NAMES, ENTITY_ACTS, SERVICE_ACTS, Example, 
 from nc_latent_tod.notation.normalise import DONTCARE
 from nc_latent_tod.schema import Schema, Service, Slot
 from nc_latent_tod.system.html_page import html_page
+from nc_latent_tod.system.version import __version__
 
 SUGGESTED = 200  # values of an open slot that are offered, the most frequent ones
 SCRIPTS = ("values.js", "store.js", "state.js", "acts.js", "page.js")

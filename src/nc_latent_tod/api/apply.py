@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from nc_latent_tod import __version__
 from nc_latent_tod.annotation.menus import Menus
 from nc_latent_tod.annotation.overlay import corrections_of, with_corrections
 from nc_latent_tod.annotation.relabel import Taught, learnt, relabelled
@@ -24,6 +23,7 @@ from nc_latent_tod.labels import Example, by_dialogue
 from nc_latent_tod.manifests import Manifest, ManifestEntry
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.system.files import write_bytes
+from nc_latent_tod.system.version import __version__
 
 _FEW = 150  # corrected turns: with fewer, SGD's labels became worse and MultiWOZ's better
 

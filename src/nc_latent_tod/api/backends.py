@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
-from nc_latent_tod import __version__
 from nc_latent_tod.api.completions import check_scoring
 from nc_latent_tod.api.connect import Opened, open_manifest
 from nc_latent_tod.api.models import load_model
@@ -43,6 +42,7 @@ from nc_latent_tod.proposals.proposer import Proposer
 from nc_latent_tod.retrieval import Retriever
 from nc_latent_tod.schema import Schema
 from nc_latent_tod.system.aws import Fence
+from nc_latent_tod.system.version import __version__
 from nc_latent_tod.tasks import Task
 from nc_latent_tod.tasks.acts import ActTagging
 from nc_latent_tod.tasks.dst import StateTracking

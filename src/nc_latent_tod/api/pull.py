@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from nc_latent_tod import __version__
 from nc_latent_tod.annotation.agree import Standing, settled, standing
 from nc_latent_tod.annotation.checking import checked
 from nc_latent_tod.annotation.corrections import Correction, read_corrections
@@ -22,6 +21,7 @@ from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.corpus.schemas import load_schema
 from nc_latent_tod.errors import ConfigError
 from nc_latent_tod.manifests import ManifestEntry
+from nc_latent_tod.system.version import __version__
 
 SPLIT = "corrections"
 """What the entry of a round names as its split."""

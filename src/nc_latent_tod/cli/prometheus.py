@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nc_latent_tod import __version__
 from nc_latent_tod.errors import ConfigError, require_extra
+from nc_latent_tod.system.version import __version__
 from nc_latent_tod.worker.tally import COUNTS, Tally
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ def job_schema_command() -> None:
 @app.command(epilog=epilog("nc-latent-tod version"))
 def version(as_json: JsonOption = False) -> None:
     """Print the version."""
-    from nc_latent_tod import __version__
+    from nc_latent_tod.system.version import __version__
 
     if as_json:
         print_json({"version": __version__, "python": platform.python_version()})

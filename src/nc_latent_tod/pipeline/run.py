@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from nc_latent_tod import __version__
 from nc_latent_tod.config.job import Job
 from nc_latent_tod.corpus.label_files import write_examples
 from nc_latent_tod.dialogue import Dialogue
@@ -22,6 +21,7 @@ from nc_latent_tod.pipeline.checkpoint import Checkpoint
 from nc_latent_tod.pipeline.progress import Meter, Progress, usage_text
 from nc_latent_tod.pipeline.reuse import Reuse, Reused, is_reused, usable_runs
 from nc_latent_tod.pipeline.seeding import Seeding, store_embeddings
+from nc_latent_tod.system.version import __version__
 
 logger = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ What is fixed is written here, escaped; dialogues are embedded as JSON and shown
 
 from __future__ import annotations
 
-from nc_latent_tod import __version__
 from nc_latent_tod.reporting.collect import Report
 from nc_latent_tod.reporting.sections import sections
 from nc_latent_tod.system.html_page import html_page
+from nc_latent_tod.system.version import __version__
 
 
 def page(report: Report) -> str:

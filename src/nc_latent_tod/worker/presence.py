@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, fields
 from types import TracebackType
 from typing import Any
 
-from nc_latent_tod import __version__
 from nc_latent_tod.errors import NcLatentTodError
 from nc_latent_tod.queues import Queue
 from nc_latent_tod.queues.notes import Notes
 from nc_latent_tod.queues.orders import CANCELLED, Order, Orders
 from nc_latent_tod.system.process_id import ProcessId
+from nc_latent_tod.system.version import __version__
 from nc_latent_tod.worker.tally import JOBS, TURNS, Tally, Totals
 from nc_latent_tod.worker.usage import Usage, stored_usage, usage_of
 
