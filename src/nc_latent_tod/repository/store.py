@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,16 +197,13 @@ def in_parallel(work: Callable[[File], None], files: Sequence[File], *, workers:
     def one(file: File) -> None:
         if stopped.is_set():
             return
-        stopped_here = True
-        try:
+        with ExitStack() as failed:
+            failed.callback(stopped.set)
             work(file)
             done.append(file.size)
             if progress is not None:
                 progress(sum(done), total)
-            stopped_here = False
-        finally:
-            if stopped_here:
-                stopped.set()
+            failed.pop_all()  # it did not
 
     with ThreadPoolExecutor(workers) as pool:
         running = [pool.submit(one, file) for file in sorted(files, key=lambda file: -file.size)]
