@@ -16,14 +16,16 @@ from typing import Any
 
 
 def html_page(folder: str, data: Any, *, scripts: Sequence[str] = ("page.js",), markup: str = "", **texts: str) -> str:
-    """The whole file, from `page.html`, `page.css` and the scripts in the packaged `data`/`folder`, and the common colours.
+    """The whole file: `page.html`, `page.css` and the scripts of the packaged `data`/`folder`, in the common frame and colours.
 
     `texts` are escaped and `markup` is not. Equal arguments give equal pages.
     """
     script = "\n".join(_asset(f"{folder}/{name}") for name in scripts)
     style = f"{_asset('colours.css')}\n{_asset(f'{folder}/page.css')}"
-    return Template(_asset(f"{folder}/page.html")).substitute(
-        {name: escape(text) for name, text in texts.items()}, body=markup, style=style, script=script, data=embedded(data),
+    shown = {name: escape(text) for name, text in texts.items()}
+    content = Template(_asset(f"{folder}/page.html")).substitute(shown, body=markup)
+    return Template(_asset("frame.html")).substitute(
+        shown, content=content, style=style, script=script, data=embedded(data),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
 
 
