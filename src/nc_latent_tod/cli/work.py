@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,10 @@ from nc_latent_tod.cli.console import (
 )
 from nc_latent_tod.errors import RetryableError
 from nc_latent_tod.system.logs import logs_are_json
+
+if TYPE_CHECKING:
+    from nc_latent_tod.queues.status import QueueStatus
+    from nc_latent_tod.worker.worker import WorkSummary
 
 app = typer.Typer()
 
@@ -112,7 +116,11 @@ def work(
     say(json.dumps({"event": "end", **counts}) if as_json else ", ".join(f"{n} {name}" for name, n in counts.items()))
     if drain and signum:  # not 0: what waits for the end of the queue must not go on, and Kubernetes start another pod
         raise typer.Exit(SIGNAL_EXIT + signum)
-    left = opened.status() if drain else None
+    _check_left(summary, opened.status() if drain else None)
+
+
+def _check_left(summary: WorkSummary, left: QueueStatus | None) -> None:
+    """Raises `RetryableError` where jobs were given up or lost; `left` is the state of a drained queue."""
     if summary.dead or (left and left.dead):
         raise RetryableError("The queue has dead letters: see nc-latent-tod dlq list.")
     if left and left.expired:
