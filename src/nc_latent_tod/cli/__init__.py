@@ -24,6 +24,7 @@ from nc_latent_tod.cli import (
     schema,
     score_predictions,
     status,
+    train,
     version,
     work,
 )
@@ -33,7 +34,7 @@ app = typer.Typer(name="nc-latent-tod", cls=Commands, no_args_is_help=True, add_
                   pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
                   epilog=epilog("nc-latent-tod quickstart", "nc-latent-tod label job.json"))
 PANELS = {
-    "Begin": (quickstart, schema),
+    "Begin": (quickstart, train, schema),
     "Label": (label, publish, report, calibrate),
     "Many workers": (work, status, pause, dlq, gc),
     "Datasets": (dataset,),

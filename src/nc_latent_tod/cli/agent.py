@@ -1,4 +1,4 @@
-"""Commands on the end-to-end agent: `chat`, `evaluate-agent`, `train-tiny-agent`."""
+"""Commands on the end-to-end agent: `chat`, `evaluate-agent`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, say, standard_error, standard_output
-from nc_latent_tod.cli.quickstart import EntitiesOption, SchemaOption, SeedOption, WordingOption
+from nc_latent_tod.cli.console import JsonOption, epilog, print_json, remark, standard_error, standard_output
 
 app = typer.Typer()
 
@@ -82,22 +81,3 @@ def evaluate_agent(
         print_json(run.to_json())
     else:
         standard_output().print(show_run(run))
-
-
-@app.command("train-tiny-agent", epilog=epilog("nc-latent-tod train-tiny-agent --out tiny_agent"))
-def train_tiny_agent(
-    out: Annotated[Path, typer.Option("--out", show_default=False, help="The run's folder; a run found there goes on.")],
-    steps: Annotated[int | None, typer.Option("--steps", min=1, show_default=False, help="Optimiser steps.")] = None,
-    seed: SeedOption = 0,
-    schema: SchemaOption = "packaged:schema",
-    entities: EntitiesOption = None,
-    wording: WordingOption = None,
-) -> None:
-    """Train the tiny agent's policy and response on simulated dialogues, from the packaged tiny model on."""
-    from nc_latent_tod.api.train import train_tiny_agent as train
-    from nc_latent_tod.cli.views.progress import LiveProgress
-
-    with LiveProgress(standard_error()) as progress:
-        checkpoint = train(out, steps=steps, seed=seed, schema=schema, entities=entities, wording=wording,
-                           report=progress.training)
-    say(f"The checkpoint is in {checkpoint}: name it as policy.model and response.model in an agent's configuration.")

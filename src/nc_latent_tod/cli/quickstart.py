@@ -1,4 +1,4 @@
-"""Commands on the embedded default: `quickstart`, `simulate`, `train-tiny`."""
+"""Commands on the embedded default: `quickstart`, `simulate`."""
 
 from __future__ import annotations
 
@@ -117,22 +117,3 @@ def simulate(
     else:
         say("{dialogues} dialogues with {turns} turns in {logs}, gold labels in {gold}".format(**written)
                    + (f", goals and database in {written['data']}" if with_goals else ""))
-
-
-@app.command("train-tiny", epilog=epilog("nc-latent-tod train-tiny --out tiny --steps 4000"))
-def train_tiny(
-    out: Annotated[Path, typer.Option("--out", show_default=False, help="The run's folder; a run found there goes on.")],
-    steps: Annotated[int | None, typer.Option("--steps", min=1, show_default=False, help="Optimiser steps.")] = None,
-    seed: SeedOption = 0,
-    schema: SchemaOption = "packaged:schema",
-    entities: EntitiesOption = None,
-    wording: WordingOption = None,
-) -> None:
-    """Train a tiny model of StarCoder's architecture on simulated dialogues, from scratch. Stop it and it can go on."""
-    from nc_latent_tod.api.train import train_tiny as train
-    from nc_latent_tod.cli.views.progress import LiveProgress
-
-    with LiveProgress(standard_error()) as progress:
-        checkpoint = train(out, steps=steps, seed=seed, schema=schema, entities=entities, wording=wording,
-                           report=progress.training)
-    say(f"The checkpoint is in {checkpoint}: name it as model.model_name_or_path, with model_type huggingface.")
